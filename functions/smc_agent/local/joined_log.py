@@ -26,7 +26,8 @@ class JoinedLog:
         self._tails: dict[str, deque[str]] = {}
         self._coloured = os.isatty(stdout) and "NO_COLOR" not in os.environ
         self._width = len("postgrest")
-        # A terminal that is stopped (Ctrl-S) or a pipe that nobody reads must not stop the parts: their lines wait here, then are dropped.
+        # A terminal that is stopped (Ctrl-S) or a pipe that nobody reads must not stop the parts: their lines wait
+        # here, and are dropped when there are too many.
         self._screen: queue.Queue[bytes | None] = queue.Queue(maxsize=5_000)
         self._dropped = 0
         self._writer = threading.Thread(target=self._write_screen, name="smc-log", daemon=True)

@@ -32,7 +32,7 @@ def tcp_open(host: str, port: int) -> Ready:
 
 
 async def get(url: str) -> tuple[int, bytes]:
-    """Status and body of GET `url`, by hand: no proxy settings, no client to keep. Raises NotReady where nobody answers."""
+    """Status and body of GET `url`, without proxies or a client to keep. Raises NotReady where nobody answers."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     try:

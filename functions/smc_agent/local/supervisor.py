@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import pwd
 import signal
 import sys
 import time
@@ -41,6 +42,8 @@ class Part:
     start_seconds: float = 60.0
     stop_seconds: float = 10.0
     stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL  # what the kernel sends it when the supervisor is killed
+    user: str | None = None  # OS user, where it may not run as root
 
 
 @dataclass
@@ -66,11 +69,13 @@ class Supervisor:
         self.log = log
         self.parts: dict[str, Running] = {}
         self._on_change = on_change
-        self._stopping = False
         self._forced = asyncio.Event()
 
     async def start(self, *parts: Part) -> None:
-        """Start parts, each after those it names; returns when all are ready. Raises StartError; nothing is stopped then: call `stop`."""
+        """Start parts, each after those it names; returns when all are ready.
+
+        Raises StartError at the first that fails; the others are left to `stop`.
+        """
         for part in parts:
             unknown = [name for name in part.after if name not in self.parts and name not in {p.name for p in parts}]
             if unknown:
@@ -87,10 +92,11 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop all parts, those that others need last; each gets its stop signal, then time, then SIGKILL."""
-        self._stopping = True
         for running in self.parts.values():
             if running.keeper:
                 running.keeper.cancel()
+        # One of them may be in the middle of a restart: only then is it known which process is to be stopped.
+        await asyncio.gather(*(r.keeper for r in self.parts.values() if r.keeper), return_exceptions=True)
         left = dict(self.parts)
         while left:
             needed = {name for running in left.values() for name in running.part.after}
@@ -112,7 +118,7 @@ class Supervisor:
         except StartError as error:
             lines = self.log.tail(running.part.name)
             shown = "".join(f"\n    {line}" for line in lines) or " It wrote nothing."
-            raise StartError(f"{error}{'. Its last lines:' if lines else '.'}{shown}") from None
+            raise StartError(f"{error}.{' Its last lines:' if lines else ''}{shown}") from None
         self.log.say(f"{running.part.name} is ready (pid {running.pid})")
         running.keeper = asyncio.create_task(self._keep(running))
 
@@ -126,8 +132,11 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C on the terminal reaches the supervisor alone, which stops them in order
-                preexec_fn=_die_with_parent(),
+                start_new_session=True,  # Ctrl-C on the terminal reaches the supervisor alone; it stops them in order
+                user=part.user,
+                group=pwd.getpwnam(part.user).pw_gid if part.user else None,
+                extra_groups=[] if part.user else None,
+                preexec_fn=_die_with_parent(part.death_signal),
                 limit=1 << 20,
             )
         except OSError as error:
@@ -148,7 +157,9 @@ class Supervisor:
             try:
                 if part.ready:
                     await asyncio.wait_for(part.ready(), timeout=5)
-                break
+                if process.returncode is None:  # else somebody else answered on its port
+                    break
+                continue
             except NotReady as error:
                 reason = str(error)
             except TimeoutError:
@@ -227,7 +238,10 @@ class Supervisor:
 
 
 def identity_of(pid: int) -> str | None:
-    """What tells a process from a later one with the same pid: boot and start time; None where it does not run or the system does not say."""
+    """What tells a process from a later one with the same pid: boot and start time.
+
+    None where it does not run, or the system does not say (no /proc).
+    """
     try:
         with open(f"/proc/{pid}/stat") as stat, open("/proc/sys/kernel/random/boot_id") as boot:
             after_name = stat.read().rpartition(")")[2].split()  # the name may hold blanks and parentheses
@@ -239,7 +253,10 @@ def identity_of(pid: int) -> str | None:
 
 
 def end_left_over(processes: Mapping[str, tuple[int, str | None]], log: JoinedLog, seconds: float = 5.0) -> None:
-    """End parts that outlived a killed supervisor: {name: (pid, identity)}; a pid that is another process now is left alone."""
+    """End parts that outlived a killed supervisor; `processes`: {name: (pid, identity)}.
+
+    A pid that is another process by now is left alone.
+    """
     alive = {
         name: (pid, identity)
         for name, (pid, identity) in processes.items()
@@ -256,15 +273,18 @@ def end_left_over(processes: Mapping[str, tuple[int, str | None]], log: JoinedLo
             time.sleep(0.05)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """For preexec_fn: the kernel kills the child when the supervisor dies, even by SIGKILL (Linux; elsewhere `end_left_over` cleans up)."""
+def _die_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
+    """For preexec_fn: the kernel kills the child when the supervisor dies, even by SIGKILL.
+
+    Linux only; elsewhere `end_left_over` cleans up at the next start.
+    """
     if sys.platform != "linux":
         return None
     prctl: Any = ctypes.CDLL(None).prctl  # looked up here: after the fork as little as possible
     parent = os.getpid()
 
     def in_child() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
         if os.getppid() != parent:  # it died before the line above
             os._exit(1)
 
