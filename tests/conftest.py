@@ -3,7 +3,7 @@
     async def test_something(database):
         connection = await asyncpg.connect(database.functions)
 
-`database` is a fresh database for the test; `new_database()` makes more of them. URLs: `.owner` (role postgres: no superuser,
+`database` is a fresh database for the test; `new_database()` makes more. URLs: `.owner` (role postgres: no superuser,
 but past row-level security), `.superuser`, `.functions` (smc_functions), `.executor` (smc_executor), `.authenticator`.
 """
 
@@ -22,7 +22,7 @@ import asyncpg
 import pytest
 
 from smc_agent.local.database import prepare_database
-from smc_agent.local.postgres import SUPERUSER, Postgres, start_postgres
+from smc_agent.local.postgres import SUPERUSER, Postgres, prepare_postgres
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ def postgres() -> Iterator[Postgres]:
     """One server for the test run (for each worker of pytest-xdist)."""
     with tempfile.TemporaryDirectory(prefix="smc-test-", ignore_cleanup_errors=True) as folder:
         # Nothing here has to survive a power cut.
-        server = start_postgres(Path(folder), {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
+        server = prepare_postgres(
+            Path(folder), {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        )
+        server.start()
         try:
             yield server
         finally:

@@ -41,25 +41,43 @@ class PostgresFailed(Exception):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server: where it listens, and the passwords of its login roles."""
+    """A cluster that is ready to be started or runs: its port, and the passwords of its login roles."""
 
     data: Path
     port: int
     passwords: Mapping[str, str] = field(repr=False)
 
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The server as a foreground process, for a supervisor; SIGINT stops it in order."""
+        return (str(BINARIES / "postgres"), "-D", str(self.data))
+
+    @property
+    def os_user(self) -> str | None:
+        """The user that has to run it; None: the one who runs this program."""
+        return _OS_USER if os.geteuid() == 0 else None
+
     def url(self, role: str, database: str = "postgres") -> str:
         """`postgresql://role:password@127.0.0.1:port/database`."""
         return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it in the background and wait until it answers. Raises PostgresFailed."""
+        log = self.data / "server.log"
+        try:
+            _run("pg_ctl", "start", "-w", "-t", "120", "-D", str(self.data), "-l", str(log))
+        except PostgresFailed as error:
+            raise PostgresFailed(f"Postgres did not start from {self.data}. Its log ends:\n{_tail(log)}") from error
 
     def stop(self) -> None:
         """Disconnect everyone, write a checkpoint and stop."""
         stop_postgres(self.data)
 
 
-def start_postgres(state_dir: Path, settings: Mapping[str, str] | None = None) -> Postgres:
-    """Start the server of `<state_dir>/postgres`, made there first if there is none.
+def prepare_postgres(state_dir: Path, settings: Mapping[str, str] | None = None) -> Postgres:
+    """The cluster in `<state_dir>/postgres`, made if there is none, with a free port; not started.
 
-    A server that an earlier, killed program left running is stopped first; a crashed one recovers from its log.
+    A server that an earlier, killed program left running there is stopped; a crashed one will recover from its log.
     `settings` are postgresql.conf parameters over the default ones. Raises PostgresFailed.
     """
     state_dir = state_dir.resolve()
@@ -77,11 +95,6 @@ def start_postgres(state_dir: Path, settings: Mapping[str, str] | None = None) -
     options = _SETTINGS | dict(settings or {}) | {"port": str(port)}
     # In a file, not on the command line, so that `pg_ctl restart` by hand finds the same settings.
     (data / "postgresql.auto.conf").write_text("".join(f"{name} = '{value}'\n" for name, value in options.items()))
-    try:
-        _run("pg_ctl", "start", "-w", "-t", "120", "-D", str(data), "-l", str(data / "server.log"))
-    except PostgresFailed as error:
-        log = _tail(data / "server.log")
-        raise PostgresFailed(f"Postgres did not start from {data}. Its log ends:\n{log}") from error
     return Postgres(data, port, passwords)
 
 
