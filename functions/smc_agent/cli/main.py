@@ -1,0 +1,90 @@
+"""The `smc` command.
+
+Each subcommand is imported when it is used: `smc --help` stays fast, and one that lacks a library breaks no other.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+SUBCOMMANDS = {  # name: (module:command, what --help says)
+    "up": ("smc_agent.cli.up:up", "Start the whole agent on this machine."),
+    "status": (
+        "smc_agent.cli.status:status",
+        "Say what runs, and compare the books with the venue's, digit for digit.",
+    ),
+    "doctor": ("smc_agent.cli.doctor:doctor", "Check what the agent needs, and say how to mend what is missing."),
+    "config": ("smc_agent.cli.config:config", "Print each setting with its source; secrets are masked."),
+    "admin": ("smc_agent.cli.admin:admin", "Create users, make one-time links, list roles."),
+    "detect": ("smc_agent.cli.detect:detect", "Detect Smart Money Concepts in a file of bars."),
+    "backtest": ("smc_agent.cli.backtest:backtest", "Backtest the strategy on a file of bars."),
+    "reset": ("smc_agent.cli.reset:reset", "Delete the local state and start over."),
+}
+
+
+class Subcommands(click.Group):
+    """Finds a subcommand by its name and imports it only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in SUBCOMMANDS:
+            return None
+        module, _, attribute = SUBCOMMANDS[name][0].partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"`smc {name}` needs {error.name}, which is not installed. Run `make setup`."
+            ) from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in SUBCOMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"smc {version('smc-agent')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Subcommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with `smc up`; `smc COMMAND --help` has examples.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Say which one."
+)
+def smc() -> None:
+    """The SMC trading agent: Smart Money Concepts, found causally and traded through one order path."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `smc`. Errors are one line, `smc: <cause>. <cure>`: exit code 2 for what was asked, 1 for what went wrong."""
+    try:
+        code: Any = smc.main(args=arguments, prog_name="smc", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        asked = error.ctx.command_path if error.ctx else "smc"
+        click.echo(f"smc: {error.format_message().rstrip('.')}. See `{asked} --help`.", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"smc: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("smc: Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # `smc ... | head`: nobody listens any more
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
