@@ -138,9 +138,9 @@ class State:
     def _why(self, error: OSError) -> str:
         where = error.filename or self.folder
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return f"No room to write at {where} ({error.strerror}). Free some space, or choose another place with --state."
+            return f"No room to write at {where} ({error.strerror}). Make room, or choose another place: --state."
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return f"{where} cannot be written ({error.strerror}). Give this user the folder, or choose another with --state."
+            return f"{where} cannot be written ({error.strerror}). Mend that, or choose another place: --state."
         if isinstance(error, FileExistsError | NotADirectoryError):
             return f"{where} is a file, not a folder. Choose another place with --state."
         return f"{where}: {error.strerror}. Mend it, or choose another place with --state."
