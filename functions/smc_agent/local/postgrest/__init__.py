@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smc_agent.local.postgres import Postgres
 
-PACKAGE = Path(__file__).with_name("postgrest")
+PACKAGE = Path(__file__).parent
 
 
 def postgrest_binary() -> Path:
@@ -25,7 +25,7 @@ def postgrest_binary() -> Path:
 def postgrest_environment(
     server: Postgres, jwt_secret: str, port: int, admin_port: int, database: str = "postgres"
 ) -> dict[str, str]:
-    """PostgREST's whole environment: it listens on 127.0.0.1:`port`; `GET /ready` on `admin_port` says when it serves."""
+    """Its whole environment: it listens on 127.0.0.1:`port`; `GET /ready` on `admin_port` says when it serves."""
     return {
         "PGRST_DB_URI": server.url("authenticator", database),
         "PGRST_DB_SCHEMAS": "public",
