@@ -26,8 +26,8 @@ loadConfig().then(
       <main className="mx-auto mt-24 max-w-lg p-6">
         <h1 className="mb-2 font-semibold text-lg">Cannot reach the agent</h1>
         <p className="text-soft">
-          {error.message}. Is it running? Start it with <code>make up</code>, then reload this page. Orders and stops that
-          were placed rest at the exchange and are not affected.
+          {error.message}. Is it running? Start it with <code>make up</code>, then reload this page. Orders and stops
+          that were placed rest at the exchange and are not affected.
         </p>
       </main>,
     ),

@@ -52,6 +52,8 @@ export async function answer<T>(call: Promise<{ data?: T; error?: unknown; respo
   if (result.response.ok && result.data !== undefined) return result.data;
   const problem = (result.error ?? {}) as Problem;
   const fields = (problem.errors ?? []).map((error) => [error.field, error.message].filter(Boolean).join(": "));
-  const text = [problem.detail ?? problem.title ?? `The agent answered ${result.response.status}.`, ...fields].join(" ");
+  const text = [problem.detail ?? problem.title ?? `The agent answered ${result.response.status}.`, ...fields].join(
+    " ",
+  );
   throw new ApiProblem(text, problem.code ?? "unknown", result.response.status);
 }

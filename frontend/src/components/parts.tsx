@@ -1,7 +1,17 @@
 import type { ReactNode } from "react";
 import { formatSigned, signOf } from "../money";
 
-export function Panel({ title, aside, children, id }: { title: string; aside?: ReactNode; children: ReactNode; id?: string }) {
+export function Panel({
+  title,
+  aside,
+  children,
+  id,
+}: {
+  title: string;
+  aside?: ReactNode;
+  children: ReactNode;
+  id?: string;
+}) {
   return (
     <section className="flex min-w-0 flex-col rounded-lg border border-line bg-panel" aria-label={title} id={id}>
       <header className="flex min-h-11 flex-wrap items-center justify-between gap-2 border-line border-b px-4 py-2">

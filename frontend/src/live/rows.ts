@@ -130,7 +130,8 @@ function useRows<T>(table: Table, selection: Selection, enabled = true) {
 export const openStatuses = ["pending", "open", "partially_filled", "unknown"];
 
 export const usePortfolios = () => useRows<Portfolio>("portfolios", { order: "created_at" });
-export const useSessions = () => useRows<TradingSession>("trading_sessions", { isNull: "end_time", order: "start_time" });
+export const useSessions = () =>
+  useRows<TradingSession>("trading_sessions", { isNull: "end_time", order: "start_time" });
 
 function usePortfolioRows<T>(table: Table, portfolio: string | undefined, selection: Selection = {}) {
   const equal = { ...selection.equal, portfolio_id: portfolio ?? "" };
