@@ -83,6 +83,15 @@ class Bars:
         columns = (getattr(self, name).tolist() for name in Bar._fields)
         return map(Bar, *columns)
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> "Bars":
+        """The bars whose place in `kept` (bool[n]) is true."""
+        columns = {name: getattr(self, name)[kept] for name in Bar._fields}
+        return replace(self, **columns)
+
+    def of_market(self, symbol: str, timeframe: str, exchange: str) -> "Bars":
+        """The same columns, said to be of another market."""
+        return replace(self, symbol=symbol, timeframe=timeframe, exchange=exchange)
+
     @property
     def close_time(self) -> Times:
         """When each bar closed: the open time of the next one, int64[n], epoch ms."""

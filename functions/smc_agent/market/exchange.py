@@ -1,0 +1,153 @@
+"""Live bars of an exchange by ccxt: its stream says when a bar has closed, its history says what it was.
+
+One way in for both: whatever was missed while the connection was away is fetched like any other bar, and a candle that
+is still open cannot slip through, because only bars whose close lies behind the exchange's own clock are taken.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from smc_agent.market.bars import Bar, check_bar
+from smc_agent.market.timeframes import milliseconds
+
+log = logging.getLogger(__name__)
+
+# On the first start: enough for the slowest rule (ATR 200, swings of 50) and a chart.
+HISTORY = 1_000
+_PAGE = 1_000
+# After the close by the clock, when the stream has not shown it: late enough for the exchange to have written the bar.
+_GRACE_S = 1.5
+_RETRY_S = 2.0
+
+
+class ExchangeSource:
+    """The closed bars of `symbol` (the venue's id) at the exchange that ccxt calls `exchange`; public data only."""
+
+    def __init__(self, exchange: str, symbol: str, timeframe: str, url: str | None = None) -> None:
+        # A second of imports that nothing but a live market needs.
+        import ccxt.pro
+
+        if exchange not in ccxt.pro.exchanges:
+            raise ValueError(f"unknown exchange {exchange!r}; expected a name of ccxt, such as binance")
+        self.exchange, self.symbol, self.timeframe = exchange, symbol, timeframe
+        self.total: int | None = None
+        self._length = milliseconds(timeframe)
+        self._client: Any = getattr(ccxt.pro, exchange)(
+            {"enableRateLimit": True, "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}}
+        )
+        self._client.has["fetchCurrencies"] = False  # asks for keys on some exchanges, and bars do not need it
+        if url is not None:
+            self._client.urls["api"] = _moved(self._client.urls["api"], url)
+        self._market: str | None = None
+        self._clock_offset_ms = 0.0
+        self._heard = time.monotonic()
+
+    async def connect(self) -> None:
+        """Loads the markets and measures the exchange's clock; ValueError when it does not trade the symbol."""
+        markets = await self._client.load_markets()
+        self._market = next((m["symbol"] for m in markets.values() if m["id"] == self.symbol and m["spot"]), None)
+        if self._market is None:
+            raise ValueError(f"{self.exchange} has no spot market {self.symbol}")
+        if self.timeframe not in self._client.timeframes:
+            raise ValueError(f"{self.exchange} has no {self.timeframe} bars")
+        if self._client.has["fetchTime"]:
+            began = time.time() * 1000
+            exchange_time = float(await self._client.fetch_time())
+            self._clock_offset_ms = exchange_time - (began + time.time() * 1000) / 2
+        self._heard = time.monotonic()
+
+    async def bars(self, after: int | None) -> AsyncIterator[Bar]:
+        """Closed bars from `after` on (None: the last 1,000), without end. Errors of the network are waited out."""
+        last = after
+        news = asyncio.Event()
+        watcher: asyncio.Task[None] | None = None
+        try:
+            while True:
+                try:
+                    if self._market is None:
+                        await self.connect()
+                    for bar in await self._closed_after(last):
+                        check_bar(bar, last, row=1, source=f"{self.exchange} {self.symbol} {self.timeframe}")
+                        last = bar.time
+                        yield bar
+                except _network_errors() as error:
+                    log.warning("feed: %s does not answer (%s), trying again", self.exchange, type(error).__name__)
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                if watcher is None:
+                    watcher = asyncio.create_task(self._watch(news))
+                await self._wait_for_close(last, news)
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watcher
+
+    def silent_for(self) -> float | None:
+        return time.monotonic() - self._heard
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _now_ms(self) -> float:
+        return time.time() * 1000 + self._clock_offset_ms
+
+    async def _closed_after(self, last: int | None) -> list[Bar]:
+        """One page of bars whose close lies behind the exchange's clock."""
+        begin = last + self._length if last is not None else int(self._now_ms()) - HISTORY * self._length
+        asked = self._now_ms()
+        rows = await self._client.fetch_ohlcv(self._market, self.timeframe, since=begin, limit=_PAGE)
+        self._heard = time.monotonic()
+        # The clock as it was before asking: a bar that closed meanwhile is fetched again, whole.
+        closed = [Bar(int(row[0]), *map(float, row[1:6])) for row in rows if row[0] + self._length <= asked]
+        return [bar for bar in closed if last is None or bar.time > last]
+
+    async def _wait_for_close(self, last: int | None, news: asyncio.Event) -> None:
+        """Returns when the stream shows a newer bar, at the latest shortly after the next close by the clock."""
+        now = self._now_ms()
+        # After an outage of the exchange the next bar may be long past; then the present one is waited for.
+        present = now // self._length * self._length
+        expected = max(present, (last or 0) + 2 * self._length)
+        if last is not None and last + self._length < present:
+            expected = present + self._length
+        news.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), max(0.0, expected - now) / 1000 + _GRACE_S)
+
+    async def _watch(self, news: asyncio.Event) -> None:
+        """Sets `news` whenever the stream's newest candle is a new one."""
+        newest = 0
+        while True:
+            try:
+                rows = await self._client.watch_ohlcv(self._market, self.timeframe)
+            except _network_errors() as error:
+                log.warning("feed: the stream of %s broke (%s), opening it again", self.exchange, type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+                news.set()
+                continue
+            self._heard = time.monotonic()
+            opened = int(rows[-1][0])
+            if opened > newest:
+                newest = opened
+                news.set()
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    import ccxt
+
+    return (ccxt.NetworkError, ccxt.ExchangeError, OSError, TimeoutError)
+
+
+def _moved(urls: Any, base: str) -> Any:
+    """The addresses of `urls` (nested dict of ccxt) with scheme and host of `base`, their paths kept."""
+    if isinstance(urls, dict):
+        return {name: _moved(value, base) for name, value in urls.items()}
+    target, old = urlsplit(base), urlsplit(urls)
+    secure = target.scheme in ("https", "wss")
+    scheme = ("wss" if secure else "ws") if old.scheme in ("ws", "wss") else ("https" if secure else "http")
+    return urlunsplit((scheme, target.netloc, target.path.rstrip("/") + old.path, old.query, ""))
