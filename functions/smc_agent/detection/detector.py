@@ -1,0 +1,153 @@
+"""The detector: bars in, events out, bar by bar or many at once."""
+
+from numbers import Real
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from smc_agent.detection import kernel as k
+from smc_agent.detection.errors import DetectionInputError
+from smc_agent.detection.events import Event, Events, rows
+from smc_agent.detection.params import DetectionParams
+from smc_agent.detection.state import new_state, pack, unpack, with_slots
+
+COLUMNS = ("time", "open", "high", "low", "close", "volume")
+_RULES = {
+    k.NOT_FINITE: "must be a finite number",
+    k.NOT_POSITIVE: "must be greater than 0",
+    k.HIGH_BELOW: "must be at least open and close",
+    k.LOW_ABOVE: "must be at most open and close",
+    k.NEGATIVE_VOLUME: "must not be negative",
+    k.TIME_ORDER: "must be greater than the time of the bar before",
+}
+_BATCH_ROWS = 1 << 16
+Columns = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64],
+                NDArray[np.float64]]  # fmt: skip
+
+
+class Detector:
+    """The state machine: events depend on the bars pushed so far and on nothing else.
+
+    However bars are cut into `push` and `extend`, and wherever the state is saved and restored, the events are the
+    same, bit for bit. Bars that break a rule raise DetectionInputError and leave the detector as it was.
+    """
+
+    def __init__(self, params: DetectionParams | None = None) -> None:
+        self._begin(params or DetectionParams(), new_state(params or DetectionParams()))
+
+    def _begin(self, params: DetectionParams, state: k.State) -> None:
+        self._params = params
+        self._state = state
+        self._bar: Columns = (np.zeros(1, np.int64), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
+        self._out_i = np.empty((0, k.OUT_I), np.int64)
+        self._out_f = np.empty((0, k.OUT_F))
+        self._make_room(0)
+
+    @property
+    def params(self) -> DetectionParams:
+        return self._params
+
+    @property
+    def bars(self) -> int:
+        """How many bars were pushed: the next one's index."""
+        return int(self._state.ints[k.BARS])
+
+    @property
+    def last_time(self) -> int | None:
+        """Open time of the last bar, epoch milliseconds; None before the first."""
+        return int(self._state.ints[k.LAST_TIME]) if self.bars else None
+
+    @property
+    def live_zones(self) -> int:
+        """Zones in the state: blocks, breakers, gaps, and filled gaps that no close has passed yet."""
+        return int(self._state.ints[k.LIVE])
+
+    def push(self, time: int, open: float, high: float, low: float, close: float, volume: float) -> list[Event]:
+        """Takes the next closed bar (open time in epoch milliseconds) and returns what it made known."""
+        for column, value, into in zip(COLUMNS, (time, open, high, low, close, volume), self._bar, strict=True):
+            if type(value) is not (int if into is self._bar[0] else float):
+                _check_type(column, value)
+            try:
+                into[0] = value
+            except OverflowError:
+                raise DetectionInputError(0, column, "must fit 64 bits") from None
+        first_id = int(self._state.ints[k.NEXT_ID])
+        count = self._run(self._bar, 0)[1]
+        return rows(first_id, self._out_i[:count], self._out_f[:count]) if count else []
+
+    def extend(
+        self, time: ArrayLike, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike
+    ) -> Events:
+        """Takes many bars: columns of one length, time int64 in epoch milliseconds, the rest float64 or integers."""
+        columns = _columns(time, open, high, low, close, volume)
+        first_id = int(self._state.ints[k.NEXT_ID])
+        self._make_room(_BATCH_ROWS)
+        ints, floats, row = [np.empty((0, k.OUT_I), np.int64)], [np.empty((0, k.OUT_F))], 0
+        while row < len(columns[0]):
+            row, count = self._run(columns, row)
+            ints.append(self._out_i[:count].copy())
+            floats.append(self._out_f[:count].copy())
+        return Events(first_id, np.concatenate(ints), np.concatenate(floats))
+
+    def save(self) -> bytes:
+        """The state, to continue from elsewhere; equal bytes for equal histories."""
+        return pack(self._params, self._state)
+
+    @classmethod
+    def restore(cls, data: bytes) -> Self:
+        """A detector that continues where `save` was called; DetectionStateError for foreign or damaged bytes."""
+        detector = cls.__new__(cls)
+        detector._begin(*unpack(data))
+        return detector
+
+    def _run(self, columns: Columns, start: int) -> tuple[int, int]:
+        """-> next row, events in `_out_*`; makes room for the next call."""
+        row, count, column, rule = k.run(self._state, *columns, start, self._out_i, self._out_f)
+        if rule:
+            raise DetectionInputError(row, COLUMNS[column], f"{_RULES[rule]} ({_shown(columns, row)})")
+        self._make_room(0)
+        return row, count
+
+    def _make_room(self, at_least: int) -> None:
+        live, slots = self._state.ints[k.LIVE], len(self._state.zones_i)
+        if slots - live < k.ZONES_PER_BAR:
+            self._state = with_slots(self._state, 2 * slots)
+        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i)
+        if max(at_least, needed) > len(self._out_i):
+            size = max(at_least, needed)
+            self._out_i, self._out_f = np.empty((size, k.OUT_I), np.int64), np.empty((size, k.OUT_F))
+
+
+def detect(
+    time: ArrayLike, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike,
+    params: DetectionParams | None = None,
+) -> Events:  # fmt: skip
+    """All events of a series of bars (columns as `Detector.extend` takes them)."""
+    return Detector(params).extend(time, open, high, low, close, volume)
+
+
+def _check_type(column: str, value: object) -> None:
+    if column == "time":
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise DetectionInputError(0, column, f"must be an integer (epoch milliseconds), not {type(value).__name__}")
+    elif not isinstance(value, Real) or isinstance(value, bool | np.float32 | np.float16):
+        raise DetectionInputError(0, column, f"must be a float64 or an integer, not {type(value).__name__}")
+
+
+def _columns(*given: ArrayLike) -> Columns:
+    arrays = [np.asarray(column) for column in given]
+    for name, array in zip(COLUMNS, arrays, strict=True):
+        if array.ndim != 1 or len(array) != len(arrays[0]):
+            raise DetectionInputError(0, name, f"must be a column as long as time, not of shape {array.shape}")
+        legal = ("i",) if name == "time" else ("i", "u") if array.dtype != np.float64 else ("f",)
+        if len(array) and array.dtype.kind not in legal:
+            wanted = "integers (epoch milliseconds)" if name == "time" else "float64 or integers"
+            raise DetectionInputError(0, name, f"must be {wanted}, not {array.dtype}")
+    time = np.ascontiguousarray(arrays[0], np.int64)
+    o, h, lo, c, v = (np.ascontiguousarray(array, np.float64) for array in arrays[1:])
+    return time, o, h, lo, c, v
+
+
+def _shown(columns: Columns, row: int) -> str:
+    return ", ".join(f"{name} {column[row]}" for name, column in zip(COLUMNS, columns, strict=True))

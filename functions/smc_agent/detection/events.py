@@ -1,0 +1,156 @@
+"""What detection says: one `Event`, or many as columns."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smc_agent.detection.kernel import DIRECTIONS, KINDS, LABELS, SCALES
+
+ZONES = frozenset({"order_block", "breaker_block", "fvg", "ifvg"})
+"""Kinds that open a zone: `top` to `bottom`, alive until an event of `ZONE_ENDS` refers to it."""
+ZONE_ENDS = frozenset(
+    {
+        "fvg_filled",
+        "fvg_expired",
+        "order_block_mitigated",
+        "order_block_expired",
+        "breaker_block_invalidated",
+        "breaker_block_expired",
+    }
+)
+
+
+class Event(NamedTuple):
+    """One thing that became known at the close of bar `confirmed`; never changed afterwards.
+
+    `anchor` and `confirmed` are bar indices since the detector began, `top >= bottom` are plain prices of the input,
+    `ref` is the id of the event it follows from, `scale` is `internal`, `swing` or empty.
+    """
+
+    id: int
+    kind: str
+    scale: str
+    direction: str
+    anchor: int
+    confirmed: int
+    top: float
+    bottom: float
+    ref: int | None
+
+
+class Events:
+    """Events as columns, all of one length, in order of `id`; iterates as `Event`.
+
+    `id`, `anchor`, `confirmed`, `ref` (-1: none) are int64; `top`, `bottom` float64; `kind`, `scale`, `direction` str.
+    Besides, where they exist: `label` (HH, LH, HL, LL of a pivot; else empty), and of an order block `volume` (of its
+    bar) and `share` (of the volume from the pivot to the bar before the break); NaN elsewhere.
+    """
+
+    def __init__(self, first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> None:
+        self._first_id = first_id
+        self._ints = ints
+        self._floats = floats
+
+    def __len__(self) -> int:
+        return len(self._ints)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(rows(self._first_id, self._ints, self._floats))
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        picked = range(len(self))[index]
+        if isinstance(picked, int):
+            return rows(self._first_id + picked, self._ints[picked : picked + 1], self._floats[picked : picked + 1])[0]
+        return [self[i] for i in picked]
+
+    def __repr__(self) -> str:
+        return f"<Events: {len(self)}>"
+
+    @property
+    def id(self) -> NDArray[np.int64]:
+        return np.arange(self._first_id, self._first_id + len(self), dtype=np.int64)
+
+    @property
+    def kind(self) -> NDArray[np.str_]:
+        return _words(KINDS, self._ints[:, 0] & 0xFF)
+
+    @property
+    def scale(self) -> NDArray[np.str_]:
+        return _words(SCALES, self._ints[:, 0] >> 8 & 0xF)
+
+    @property
+    def direction(self) -> NDArray[np.str_]:
+        return _words(DIRECTIONS, self._ints[:, 0] >> 12 & 0xF)
+
+    @property
+    def label(self) -> NDArray[np.str_]:
+        return _words(LABELS, self._ints[:, 0] >> 16 & 0xF)
+
+    @property
+    def anchor(self) -> NDArray[np.int64]:
+        return self._ints[:, 1]
+
+    @property
+    def confirmed(self) -> NDArray[np.int64]:
+        return self._ints[:, 2]
+
+    @property
+    def ref(self) -> NDArray[np.int64]:
+        return self._ints[:, 3]
+
+    @property
+    def top(self) -> NDArray[np.float64]:
+        return self._floats[:, 0]
+
+    @property
+    def bottom(self) -> NDArray[np.float64]:
+        return self._floats[:, 1]
+
+    @property
+    def volume(self) -> NDArray[np.float64]:
+        return self._floats[:, 2]
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        return self._floats[:, 3]
+
+    def as_of(self, bar: int) -> list[Event]:
+        """The zones that are active after the close of `bar`, oldest first: opened by then and not ended by then."""
+        active: dict[int, Event] = {}
+        for event in self[: int(np.searchsorted(self.confirmed, bar, side="right"))]:
+            if event.kind in ZONES:
+                active[event.id] = event
+            elif event.kind in ZONE_ENDS and event.ref is not None:
+                active.pop(event.ref, None)
+        return list(active.values())
+
+
+def _words(words: tuple[str, ...], codes: NDArray[np.int64]) -> NDArray[np.str_]:
+    picked: NDArray[np.str_] = np.array(words)[codes]
+    return picked
+
+
+def rows(first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> list[Event]:
+    """The kernel's rows as events; ids count on from `first_id`."""
+    return [
+        Event(
+            event_id,
+            KINDS[code & 0xFF],
+            SCALES[code >> 8 & 0xF],
+            DIRECTIONS[code >> 12 & 0xF],
+            anchor,
+            confirmed,
+            top,
+            bottom,
+            ref if ref >= 0 else None,
+        )
+        for event_id, ((code, anchor, confirmed, ref), (top, bottom, _, _)) in enumerate(
+            zip(ints.tolist(), floats.tolist(), strict=True), first_id
+        )
+    ]

@@ -1,0 +1,123 @@
+"""The detector's state: made, grown, and turned into bytes and back."""
+
+import hashlib
+import struct
+
+import numpy as np
+from pydantic import ValidationError
+
+from smc_agent.detection import kernel as k
+from smc_agent.detection.errors import DetectionStateError
+from smc_agent.detection.params import DetectionParams
+
+MAGIC = b"smc-detector"
+VERSION = 1  # raised whenever the layout or the rules change: old state would continue as something else
+_HEAD = struct.Struct("<12sHII")  # magic, version, bytes of parameters, number of zones
+_DIGEST = 16
+
+
+def new_state(params: DetectionParams, slots: int = 64) -> k.State:
+    """The state before the first bar."""
+    longest = max(params.swing, params.internal, params.equal)
+    ring = 1 << (longest + 3).bit_length()
+    settings_i = np.zeros(k.SETTINGS_I, np.int64)
+    settings_i[k.SIZE_SWING] = params.swing
+    settings_i[k.SIZE_INTERNAL] = params.internal
+    settings_i[k.SIZE_EQUAL] = params.equal
+    settings_i[k.LONGEST] = longest
+    settings_i[k.ATR_PERIOD] = params.atr_period
+    settings_i[k.BREAK_BY_WICK] = params.break_by == "wick"
+    settings_i[k.MITIGATION_BY_CLOSE] = params.mitigation == "close"
+    settings_i[k.FVG_AUTO] = params.fvg_threshold == "auto"
+    settings_i[k.MAX_ZONES] = params.max_zones
+    settings_i[k.RING_MASK] = ring - 1
+    settings_f = np.array([params.equal_threshold, params.wild_factor, params.fvg_factor])
+    ints = np.zeros(k.INTS, np.int64)
+    ints[k.LEG : k.LEG + 3] = -1  # the leg starts bearish
+    ints[k.FREE] = -1
+    floats = np.zeros(k.FLOATS)
+    floats[[k.ATR, k.EQUAL_LEVEL, k.EQUAL_LEVEL + 1]] = np.nan
+    pivots_i = np.zeros((4, k.PIVOT_I), np.int64)
+    pivots_i[:, k.P_ID] = -1
+    pivots_f = np.zeros((4, k.PIVOT_F))
+    pivots_f[:, [k.P_LEVEL, k.P_BEFORE]] = np.nan
+    empty = k.State(
+        settings_i,
+        settings_f,
+        ints,
+        floats,
+        ring=np.zeros((k.RING, ring)),
+        stacks=np.zeros((4, ring), np.int64),
+        pivots_i=pivots_i,
+        pivots_f=pivots_f,
+        zones_i=np.empty((0, k.ZONE_I), np.int64),
+        zones_f=np.empty((0, k.ZONE_F)),
+        heap_key=np.empty((k.HEAPS, 0)),
+        heap_slot=np.empty((k.HEAPS, 0), np.int64),
+        heap_size=np.zeros(k.HEAPS, np.int64),
+        hits=np.empty((0, 2), np.int64),
+    )
+    return with_slots(empty, slots)
+
+
+def with_slots(state: k.State, slots: int) -> k.State:
+    """The same state with room for more zones; new slots are chained in front of the free ones."""
+    old = len(state.zones_i)
+    zones_i = np.zeros((slots, k.ZONE_I), np.int64)
+    zones_i[:old] = state.zones_i
+    zones_i[old:, k.Z_ID] = -1
+    zones_i[old:, k.Z_ANCHOR] = np.arange(old + 1, slots + 1)
+    zones_i[-1, k.Z_ANCHOR] = state.ints[k.FREE]
+    state.ints[k.FREE] = old
+    zones_f = np.zeros((slots, k.ZONE_F))
+    zones_f[:old] = state.zones_f
+    heap_key, heap_slot = np.zeros((k.HEAPS, slots)), np.zeros((k.HEAPS, slots), np.int64)
+    heap_key[:, :old], heap_slot[:, :old] = state.heap_key, state.heap_slot
+    hits = np.zeros((3 * slots, 2), np.int64)
+    return state._replace(zones_i=zones_i, zones_f=zones_f, heap_key=heap_key, heap_slot=heap_slot, hits=hits)
+
+
+def pack(params: DetectionParams, state: k.State) -> bytes:
+    """Everything needed to continue; equal for equal histories, however the bars were cut into pieces."""
+    live = np.flatnonzero(state.zones_i[:, k.Z_ID] >= 0)
+    live = live[np.argsort(state.zones_i[live, k.Z_ID])]
+    ints = state.ints.copy()
+    ints[k.FREE] = 0  # slots and heaps are rebuilt by `unpack`
+    text = params.model_dump_json().encode()
+    parts = [ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f]
+    parts += [state.zones_i[live], state.zones_f[live]]
+    body = _HEAD.pack(MAGIC, VERSION, len(text), len(live)) + text
+    body += b"".join(part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes() for part in parts)
+    return body + hashlib.blake2b(body, digest_size=_DIGEST).digest()
+
+
+def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
+    """What `pack` wrote; DetectionStateError when it did not write these bytes."""
+    if not data.startswith(MAGIC):
+        raise DetectionStateError("not the state of a detector")
+    if len(data) < _HEAD.size + _DIGEST:
+        raise DetectionStateError("state is cut short: restore an older checkpoint or replay the bars")
+    _, version, text_size, zones = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise DetectionStateError(f"state of version {version}, this program reads version {VERSION}: replay the bars")
+    body, digest = data[:-_DIGEST], data[-_DIGEST:]
+    if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
+        raise DetectionStateError("state is damaged: restore an older checkpoint or replay the bars")
+    try:
+        params = DetectionParams.model_validate_json(body[_HEAD.size : _HEAD.size + text_size])
+    except ValidationError as error:
+        raise DetectionStateError(f"state with parameters that this program refuses: {error}") from error
+    state = new_state(params, slots=max(64, 2 * zones))
+    free = int(state.ints[k.FREE])
+    offset = _HEAD.size + text_size
+    zones_i, zones_f = state.zones_i[:zones], state.zones_f[:zones]
+    for part in (state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, zones_i, zones_f):
+        stored = np.frombuffer(body, part.dtype.newbyteorder("<"), part.size, offset)
+        part[...] = stored.reshape(part.shape)
+        offset += part.nbytes
+    if offset != len(body):
+        raise DetectionStateError("state has another length than its parameters say")
+    state.ints[k.FREE] = free + zones
+    for slot in range(zones):
+        k.place(state, slot)
+    return params, state
