@@ -13,6 +13,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "react";
+import { formatTime } from "../components/time";
 import { ZoneLayer } from "./zone-layer";
 import type { Zone } from "./zones";
 
@@ -210,5 +211,22 @@ export function CandleChart({ bars, timeframeMs, zones, marks, levels, onZone, o
     );
   }, [levels]);
 
-  return <div ref={holder} className="h-[52vh] min-h-80 w-full lg:h-[62vh]" data-testid="chart" />;
+  const last = bars[bars.length - 1];
+  // A canvas says nothing to a screen reader or to a test: what it shows is written beside it.
+  return (
+    <figure>
+      <figcaption className="sr-only">
+        {last ? `Candles up to ${formatTime(last[0])} UTC, last close ${last[4]}, ${zones.length} zones` : "Candles"}
+      </figcaption>
+      <div
+        ref={holder}
+        className="h-[52vh] min-h-80 w-full lg:h-[62vh]"
+        data-testid="chart"
+        data-bars={bars.length}
+        data-last-bar={last?.[0]}
+        data-last-close={last?.[4]}
+        data-zones={zones.length}
+      />
+    </figure>
+  );
 }

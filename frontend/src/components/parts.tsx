@@ -45,7 +45,7 @@ export function Empty({ children }: { children: ReactNode }) {
 }
 
 export function Skeleton({ className = "h-24" }: { className?: string }) {
-  return <div className={`animate-pulse rounded bg-raised ${className}`} aria-hidden="true" />;
+  return <div className={`motion-safe:animate-pulse rounded bg-raised ${className}`} aria-hidden="true" />;
 }
 
 export function Problem({ children }: { children: ReactNode }) {
