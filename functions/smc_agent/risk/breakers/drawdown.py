@@ -1,0 +1,19 @@
+"""The drawdown breaker: trips when equity has fallen too far from its peak, and stays until somebody re-arms it."""
+
+from decimal import Decimal
+
+from smc_agent.risk.limits import RiskLimits
+from smc_agent.risk.sizing import percent
+
+
+def drawdown(equity: Decimal, peak: Decimal, limits: RiskLimits) -> str | None:
+    """The reason to stop, or None. `equity` and `peak` in the quote asset."""
+    if peak <= 0:
+        return None
+    fallen = (peak - equity) / peak
+    if fallen < limits.max_drawdown:
+        return None
+    return (
+        f"Equity is {percent(fallen)} below its peak of {peak:f}; the limit is {percent(limits.max_drawdown)}. "
+        "No entries until the breaker is re-armed."
+    )
