@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .running_agent import BTC_MONTH, ROOT, running_agent, slice_of_month
+from tests.e2e.running_agent import BTC_MONTH, ROOT, running_agent, slice_of_month
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 pytestmark = [
