@@ -101,7 +101,7 @@ class SmcConfluence:
             distance = bar.close - entry if bullish else entry - bar.close
             depth = (entry - bottom) / (top - bottom) if bullish else (top - entry) / (top - bottom)
             # Nearest to price first; among equals the newest zone.
-            if distance > 0 and depth <= self.params.discount and (best is None or distance <= best[0]):
+            if distance > 0 and 0 <= depth <= self.params.discount and (best is None or distance <= best[0]):
                 best = (distance, entry, zone)
         if best is None:
             return None
