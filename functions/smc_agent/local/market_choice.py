@@ -34,7 +34,7 @@ class Asked(BaseModel):
     speed: str | None = None
 
 
-class Market(BaseModel):
+class MarketChoice(BaseModel):
     """A market, as `market.json` keeps it from the first start on."""
 
     model_config = ConfigDict(frozen=True)
@@ -84,19 +84,19 @@ class Market(BaseModel):
         )
 
 
-def remembered(state: State) -> Market | None:
+def remembered(state: State) -> MarketChoice | None:
     """The market of this state folder; None before the first start. Raises StateError when the file is damaged."""
     content = state.read(FILE)
     if content is None:
         return None
     try:
-        return Market.model_validate(content)
+        return MarketChoice.model_validate(content)
     except ValidationError:
         path = state.folder / FILE
         raise StateError(f"{path} is damaged. Restore it, or start over with `smc reset`.") from None
 
 
-async def choose(asked: Asked, before: Market | None) -> Market:
+async def choose(asked: Asked, before: MarketChoice | None) -> MarketChoice:
     """The market to run; checks that it can be had, and that it is the one from `before`. Raises MarketError."""
     if before is not None:
         _refuse_change(asked, before)
@@ -127,7 +127,7 @@ async def choose(asked: Asked, before: Market | None) -> Market:
     return market
 
 
-def _refuse_change(asked: Asked, before: Market) -> None:
+def _refuse_change(asked: Asked, before: MarketChoice) -> None:
     wanted = {
         "market": (asked.kind, before.kind),
         "exchange": (asked.exchange if asked.kind == "live" else None, before.exchange),
@@ -143,7 +143,7 @@ def _refuse_change(asked: Asked, before: Market) -> None:
             )
 
 
-def _replay(asked: Asked) -> Market:
+def _replay(asked: Asked) -> MarketChoice:
     if asked.replay is None:
         raise MarketError("A replay needs its file. Name it with --replay FILE.")
     path = asked.replay.absolute()
@@ -155,7 +155,7 @@ def _replay(asked: Asked) -> Market:
         raise MarketError(f"{path}: {error.strerror}. Name a file of bars with --replay FILE.") from None
     except ValueError as error:
         raise MarketError(f"Bad bars: {str(error).rstrip('.')}. Correct the file, or name another.") from None
-    return Market(
+    return MarketChoice(
         kind="replay",
         exchange="replay",
         symbol=bars.symbol,
@@ -170,13 +170,13 @@ def _replay(asked: Asked) -> Market:
     )
 
 
-def _synthetic(asked: Asked) -> Market:
+def _synthetic(asked: Asked) -> MarketChoice:
     symbol, timeframe = asked.symbol or "BTCUSDT", asked.timeframe or "1m"
     try:
         rules = rules_of(next(generated_chunks(symbol=symbol, timeframe=timeframe)))
     except ValueError as error:
         raise MarketError(f"{str(error).rstrip('.')}. Name another with --symbol and --timeframe.") from None
-    return Market(
+    return MarketChoice(
         kind="synthetic",
         exchange="synthetic",
         symbol=symbol,
@@ -186,7 +186,7 @@ def _synthetic(asked: Asked) -> Market:
     )
 
 
-async def _live(asked: Asked) -> Market:
+async def _live(asked: Asked) -> MarketChoice:
     """The exchange's market; the generated one where it was not asked for by name and nobody answers."""
     # A second of imports that nothing but a live market needs.
     import ccxt
@@ -212,7 +212,7 @@ async def _live(asked: Asked) -> Market:
         return _synthetic(asked)
     finally:
         await source.close()
-    return Market(
+    return MarketChoice(
         kind="live",
         exchange=asked.exchange,
         exchange_url=asked.exchange_url,

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """folder of the local state: database, secrets, journals, logs"""
     database_url: SecretStr | None = None
     """Postgres, logging in as smc_functions"""
+    executor_database_url: SecretStr | None = None
+    """Postgres, logging in as smc_executor; needed where DATABASE_URL is set"""
     supabase_url: str | None = None
     """base URL of auth, REST and realtime"""
     supabase_anon_key: SecretStr | None = None
