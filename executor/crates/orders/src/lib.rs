@@ -1,1 +1,19 @@
-//! See the crate's description in Cargo.toml.
+//! What the executor knows about orders, without a clock, a socket or a store: data in, data out.
+//!
+//! [`lifecycle`] an order's states and what each event does to them; [`guards`] the last gate, the only maker of [`Approved`];
+//! [`protection`] which stop and target a fill still needs; [`position`] average cost and realised profit;
+//! [`reconcile`] what to correct when the journal and the venue disagree; [`filters`] a symbol's tick, lot and notional.
+
+pub mod filters;
+pub mod guards;
+pub mod ids;
+pub mod lifecycle;
+pub mod order;
+pub mod position;
+pub mod protection;
+pub mod reconcile;
+
+pub use filters::SymbolRules;
+pub use guards::{Approved, Limits, Refusal};
+pub use lifecycle::{Event, Outcome, Tracked};
+pub use order::{Fill, Kind, Oco, Order, Side, Status, TimeInForce};
