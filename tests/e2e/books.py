@@ -27,12 +27,13 @@ class Books:
 
 QUERIES = {
     "decisions": """select market_time, event_type, actor, reason from order_events
-                    where event_type in ('signal', 'refusal', 'intent', 'cancel') order by market_time, event_type, reason""",
-    "orders": """select market_time, side, order_type, quantity, price, stop_price, stop_loss, take_profit, filled_quantity,
-                        filled_price, fees, status, parent_id is null as entry from orders
+                    where event_type in ('signal', 'refusal', 'intent', 'cancel')
+                    order by market_time, event_type, reason""",
+    "orders": """select market_time, side, order_type, quantity, price, stop_price, stop_loss, take_profit,
+                        filled_quantity, filled_price, fees, status, parent_id is null as entry from orders
                  order by market_time, side, order_type, quantity, price, stop_price""",
-    "fills": """select executed_at, symbol, side, quantity, price, fee, fee_asset, is_maker, realized_pnl from executions
-                order by executed_at, trade_id::bigint""",
+    "fills": """select executed_at, symbol, side, quantity, price, fee, fee_asset, is_maker, realized_pnl
+                from executions order by executed_at, trade_id::bigint""",
     "positions": "select symbol, quantity, entry_price, realized_pnl from positions order by symbol",
     "balances": "select balances::text, killed from portfolios",
 }

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.running_agent import BTC_MONTH, ROOT, running_agent, slice_of_month
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.books import Books, books
 from tests.e2e.running_agent import BTC_MONTH, RunningAgent, running_agent, slice_of_month
 
