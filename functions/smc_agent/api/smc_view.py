@@ -1,0 +1,249 @@
+"""What detection found, in the shapes of /smc/detect: patterns, active blocks, resting liquidity, structure."""
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from smc_agent.detection import Event
+    from smc_agent.market.bars import Bars
+
+PatternType = Literal[
+    "swing_high",
+    "swing_low",
+    "equal_highs",
+    "equal_lows",
+    "bos",
+    "choch",
+    "order_block",
+    "breaker_block",
+    "fvg",
+    "ifvg",
+]
+PATTERN_TYPES: tuple[str, ...] = get_args(PatternType)
+Direction = Literal["bullish", "bearish"]
+Scale = Literal["internal", "swing", ""]
+
+
+class EventView(BaseModel):
+    """One event, known since the close of bar `confirmed` and never changed since."""
+
+    id: int
+    kind: str = Field(examples=["order_block_mitigated"])
+    scale: Scale
+    direction: Direction
+    anchor: int = Field(description="index, among the bars looked at, of the bar where the thing lies")
+    confirmed: int = Field(description="index of the bar at whose close it was first known")
+    anchor_ms: int = Field(description="open time of the anchor bar, epoch ms")
+    confirmed_ms: int = Field(description="open time of the confirming bar; the event was known at that bar's close")
+    top: float
+    bottom: float
+    ref: int | None = Field(description="id of the event it follows from")
+    rule: str = Field(description="the rule that fired, in a sentence")
+
+
+class Pattern(BaseModel):
+    """A thing on the chart: the event that opened it, and whether it still stands."""
+
+    id: int = Field(description="of its event")
+    pattern_type: PatternType
+    scale: Scale
+    direction: Direction
+    top: float
+    bottom: float
+    anchor_ms: int
+    confirmed_ms: int
+    active: bool = Field(description="a zone that has not ended, a pivot that is not broken; a break always stands")
+    confidence: float | None = Field(
+        description="share of like patterns that reached their target first, out of sample; null without an estimate"
+    )
+
+
+class LiquidityLevel(BaseModel):
+    """A price where orders rest: a pivot or a pool of equal ones that no wick has passed since."""
+
+    id: int = Field(description="of its event")
+    kind: Literal["swing_high", "swing_low", "equal_highs", "equal_lows"]
+    scale: Scale
+    side: Literal["buy_side", "sell_side"] = Field(description="buy_side: stops of shorts, above highs")
+    price: float = Field(description="the outer level, the one to be passed")
+    anchor_ms: int
+
+
+class Break(BaseModel):
+    """The last break of structure on a scale."""
+
+    id: int
+    kind: Literal["bos", "choch"]
+    direction: Direction
+    level: float
+    confirmed_ms: int
+
+
+class Structure(BaseModel):
+    """Trend and last break of one scale; null before the first break."""
+
+    trend: Direction | None
+    last_break: Break | None
+
+
+class SwingRange(BaseModel):
+    """The range from the last swing low to the last swing high, and where the last close lies in it."""
+
+    high: float
+    low: float
+    position: float = Field(description="0 at the low, 1 at the high; outside of it after a break")
+    zone: Literal["premium", "equilibrium", "discount", "between"] = Field(
+        description="premium: top 5 %; equilibrium: 47.5-52.5 %; discount: bottom 5 %"
+    )
+
+
+class MarketStructure(BaseModel):
+    """Where the market stands at the last closed bar."""
+
+    swing: Structure
+    internal: Structure
+    range: SwingRange | None
+    last_close: float | None
+
+
+class Detection(BaseModel):
+    """What the rules say of these bars. Nothing here can change when more bars come: later events are added to it."""
+
+    exchange: str
+    symbol: str
+    timeframe: str
+    bars: int = Field(description="closed bars looked at; a window of at least 200 is needed for what needs the ATR")
+    first_bar_ms: int | None
+    last_bar_ms: int | None
+    patterns: list[Pattern]
+    order_blocks: list[Pattern] = Field(description="active ones")
+    liquidity_levels: list[LiquidityLevel]
+    market_structure: MarketStructure
+    events: list[EventView]
+
+
+def detect_view(bars: "Bars", wanted: frozenset[str]) -> Detection:
+    """Detection with default parameters over `bars` as a client sees it; patterns and events of `wanted` types only."""
+    from smc_agent.detection import DetectionParams, detect, rule_text
+
+    params = DetectionParams()
+    found = detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume, params)
+    events = list(found)
+    active = {event.id for event in found.as_of(len(bars) - 1)} if len(bars) else set()
+    broken = {event.ref for event in events if event.kind in ("bos", "choch")}
+    origin: dict[int, str] = {}  # event -> kind of the pattern it belongs to
+    for event in events:
+        belongs = event.kind if event.kind in PATTERN_TYPES else origin.get(event.ref or 0, "")
+        origin[event.id] = belongs
+    rules = {kind: rule_text(kind, params) for kind in {event.kind for event in events}}
+    time = bars.time.tolist()
+
+    def pattern(event: "Event") -> Pattern:
+        stands = event.id not in broken if event.kind.startswith(("swing_", "equal_")) else event.id in active
+        return Pattern.model_construct(
+            id=event.id,
+            pattern_type=event.kind,
+            scale=event.scale,
+            direction=event.direction,
+            top=event.top,
+            bottom=event.bottom,
+            anchor_ms=time[event.anchor],
+            confirmed_ms=time[event.confirmed],
+            active=stands or event.kind in ("bos", "choch"),
+            confidence=None,
+        )
+
+    patterns = [pattern(event) for event in events if event.kind in PATTERN_TYPES]
+    return Detection(
+        exchange=bars.exchange,
+        symbol=bars.symbol,
+        timeframe=bars.timeframe,
+        bars=len(bars),
+        first_bar_ms=time[0] if time else None,
+        last_bar_ms=time[-1] if time else None,
+        patterns=[p for p in patterns if p.pattern_type in wanted],
+        order_blocks=[p for p in patterns if p.pattern_type == "order_block" and p.active],
+        liquidity_levels=_liquidity(bars, events),
+        market_structure=_structure(bars, events),
+        events=[
+            EventView.model_construct(
+                **event._asdict(),
+                anchor_ms=time[event.anchor],
+                confirmed_ms=time[event.confirmed],
+                rule=rules[event.kind],
+            )
+            for event in events
+            if origin[event.id] in wanted
+        ],
+    )
+
+
+def _liquidity(bars: "Bars", events: "list[Event]") -> list[LiquidityLevel]:
+    if not len(bars):
+        return []
+    # Highest high and lowest low after each bar: a level that lies beyond them was never passed.
+    after_high = np.append(np.maximum.accumulate(bars.high[::-1])[::-1][1:], -np.inf)
+    after_low = np.append(np.minimum.accumulate(bars.low[::-1])[::-1][1:], np.inf)
+    levels = []
+    for event in events:
+        if event.kind in ("swing_high", "equal_highs") and after_high[event.anchor] <= event.top:
+            side, price = "buy_side", event.top
+        elif event.kind in ("swing_low", "equal_lows") and after_low[event.anchor] >= event.bottom:
+            side, price = "sell_side", event.bottom
+        else:
+            continue
+        anchor_ms = int(bars.time[event.anchor])
+        levels.append(
+            LiquidityLevel.model_construct(
+                id=event.id, kind=event.kind, scale=event.scale, side=side, price=price, anchor_ms=anchor_ms
+            )
+        )
+    return levels
+
+
+def _structure(bars: "Bars", events: "list[Event]") -> MarketStructure:
+    def of_scale(scale: str) -> Structure:
+        breaks = [event for event in events if event.kind in ("bos", "choch") and event.scale == scale]
+        if not breaks:
+            return Structure(trend=None, last_break=None)
+        last = breaks[-1]
+        confirmed_ms = int(bars.time[last.confirmed])
+        return Structure.model_validate(
+            {
+                "trend": last.direction,
+                "last_break": {
+                    "id": last.id,
+                    "kind": last.kind,
+                    "direction": last.direction,
+                    "level": last.top,
+                    "confirmed_ms": confirmed_ms,
+                },
+            }
+        )
+
+    return MarketStructure(
+        swing=of_scale("swing"),
+        internal=of_scale("internal"),
+        range=_range(bars, events),
+        last_close=float(bars.close[-1]) if len(bars) else None,
+    )
+
+
+def _range(bars: "Bars", events: "list[Event]") -> SwingRange | None:
+    pivots = {event.kind: event for event in events if event.scale == "swing" and event.kind.startswith("swing_")}
+    if "swing_high" not in pivots or "swing_low" not in pivots:
+        return None
+    high, low = pivots["swing_high"].top, pivots["swing_low"].bottom
+    if high <= low:
+        return None
+    position = (float(bars.close[-1]) - low) / (high - low)
+    zone: Literal["premium", "equilibrium", "discount", "between"] = "between"
+    if position >= 0.95:
+        zone = "premium"
+    elif position <= 0.05:
+        zone = "discount"
+    elif 0.475 <= position <= 0.525:
+        zone = "equilibrium"
+    return SwingRange(high=high, low=low, position=position, zone=zone)
