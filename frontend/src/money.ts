@@ -29,7 +29,7 @@ export function signOf(value: string | null | undefined): number {
 }
 
 /** What is wrong with a decimal that a user typed, or null: it must be a positive multiple of the step. */
-export function decimalProblem(text: string, step?: string): string | null {
+export function decimalProblem(text: string, step?: string | null): string | null {
   if (!/^\d+(\.\d*)?$|^\.\d+$/.test(text.trim())) return "Enter a number, for example 0.25.";
   const value = new Big(text.trim());
   if (value.lte(0)) return "Must be more than zero.";

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from smc_agent.backtest.venue import Fees, Fill, Rejected, SimulatedVenue, VenueOrder
 from smc_agent.market import SymbolRules
 

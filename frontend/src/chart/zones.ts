@@ -1,6 +1,6 @@
 import type { Schemas } from "../api/client";
 
-export type DetectedEvent = Schemas["DetectedEvent"];
+export type DetectedEvent = Schemas["EventView"];
 
 /** A box or a line on the chart, with everything that happened to it: derived from the events, which never change. */
 export interface Zone {

@@ -60,8 +60,8 @@ function Figures({ portfolio }: { portfolio: Portfolio }) {
       <Figure
         label="Today"
         note={
-          risk.data?.risk_limits.max_daily_loss
-            ? `breaker at −${formatPercent(risk.data.risk_limits.max_daily_loss)}`
+          risk.data?.risk_limits.daily_loss
+            ? `breaker at −${formatPercent(risk.data.risk_limits.daily_loss.limit)}`
             : null
         }
       >
@@ -70,7 +70,7 @@ function Figures({ portfolio }: { portfolio: Portfolio }) {
       <Figure
         label="Drawdown from peak"
         note={
-          risk.data?.risk_limits.max_drawdown ? `breaker at ${formatPercent(risk.data.risk_limits.max_drawdown)}` : null
+          risk.data?.risk_limits.drawdown ? `breaker at ${formatPercent(risk.data.risk_limits.drawdown.limit)}` : null
         }
       >
         {formatPercent(drawdown)}

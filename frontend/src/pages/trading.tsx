@@ -7,14 +7,14 @@ import { Empty, Panel, Problem, Skeleton } from "../components/parts";
 import { Freshness } from "../components/time";
 import { useExecutions, useOpenOrders, usePortfolios, useSessions } from "../live/rows";
 import { formatDecimal } from "../money";
-import { type Market, timeframeMs, useChartData } from "../trading/chart-data";
+import { type Market, type Timeframe, timeframeMs, useChartData } from "../trading/chart-data";
 import { Explain } from "../trading/explain";
 import { defaultLayers, type LayerChoice, Layers } from "../trading/layers";
 import { OpenOrders, Positions } from "../trading/tables";
 import { Ticket } from "../trading/ticket";
 
 const STALE_AFTER_MS = 90_000;
-const frames = ["1m", "5m", "15m", "1h", "4h", "1d"];
+const frames: Timeframe[] = ["1m", "5m", "15m", "1h", "4h", "1d"];
 
 /** Where the bars come from, when it is not a live market. */
 const origin: Record<string, string> = {
@@ -39,7 +39,7 @@ export default function Trading() {
     queryFn: () => answer(api().GET("/api/v1/market/symbols")),
     refetchInterval: 15_000,
   });
-  const [timeframe, setTimeframe] = useState<string | null>(null);
+  const [timeframe, setTimeframe] = useState<Timeframe | null>(null);
   const [choice, setChoice] = useState<LayerChoice>(defaultLayers);
   const [zone, setZone] = useState<Zone | null>(null);
   const wanted = session?.strategy_config;
@@ -160,7 +160,7 @@ export default function Trading() {
         <Panel title="Order ticket">
           {rules && portfolio ? (
             <Ticket
-              rules={rules}
+              rules={{ ...rules, base: rules.symbol.replace(portfolio.quote_asset, ""), quote: portfolio.quote_asset }}
               portfolio={portfolio.id}
               lastPrice={lastBar?.[4] ?? null}
               live={portfolio.trading_mode === "live"}

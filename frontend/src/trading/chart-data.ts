@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
-import { answer, api } from "../api/client";
+import { answer, api, type Schemas } from "../api/client";
 import type { BarRow } from "../chart/candle-chart";
 import { zonesOf } from "../chart/zones";
 import { type Kline, type StreamMessage, useMarketStream } from "../live/stream";
@@ -9,12 +9,14 @@ import { type Kline, type StreamMessage, useMarketStream } from "../live/stream"
 const MAX_BARS = 10_000;
 const FIRST_BARS = 1500;
 
+export type Timeframe = Schemas["DetectBody"]["timeframe"];
+
 export interface Market {
   exchange: string;
   symbol: string;
-  timeframe: string;
+  timeframe: Timeframe;
   /** The time frame in which bars arrive; higher ones are made of these. */
-  baseTimeframe: string;
+  baseTimeframe: Timeframe;
 }
 
 export function timeframeMs(timeframe: string): number {

@@ -3,14 +3,14 @@ import { answer, api, type Schemas } from "../api/client";
 import { Button, Field, Problem } from "../components/parts";
 import { decimalProblem, formatDecimal } from "../money";
 
-type Preview = Schemas["OrderPreview"];
+type Preview = Schemas["Preview"];
 type Side = "buy" | "sell";
 type OrderType = "limit" | "market" | "stop_loss";
 
 export interface Rules {
   symbol: string;
-  tick: string;
-  step: string;
+  tick: string | null;
+  step: string | null;
   base: string;
   quote: string;
 }
@@ -21,7 +21,7 @@ const types: [OrderType, string][] = [
   ["stop_loss", "Stop"],
 ];
 
-interface Draft {
+export interface Draft {
   side: Side;
   type: OrderType;
   sizeBy: "risk" | "quantity";
@@ -36,7 +36,7 @@ const empty: Draft = { side: "buy", type: "limit", sizeBy: "risk", size: "0.5", 
 /** What is wrong with each field, before anything is sent. */
 export function problemsOf(draft: Draft, rules: Rules): Partial<Record<keyof Draft, string>> {
   const problems: Partial<Record<keyof Draft, string>> = {};
-  const check = (field: "size" | "price" | "stop" | "target", step?: string) => {
+  const check = (field: "size" | "price" | "stop" | "target", step?: string | null) => {
     const problem = decimalProblem(draft[field], step);
     if (problem) problems[field] = problem;
   };
@@ -54,7 +54,8 @@ function bodyOf(draft: Draft, rules: Rules, portfolio: string) {
     symbol: rules.symbol,
     side: draft.side,
     type: draft.type,
-    ...(draft.type === "market" ? {} : { price: draft.price.trim() }),
+    ...(draft.type === "limit" ? { price: draft.price.trim() } : {}),
+    ...(draft.type === "stop_loss" ? { stop_price: draft.price.trim() } : {}),
     ...(draft.stop ? { stop_loss: draft.stop.trim() } : {}),
     ...(draft.target ? { take_profit: draft.target.trim() } : {}),
   };

@@ -30,7 +30,7 @@ class ProblemDocument(BaseModel):
     title: str = Field(examples=["The request does not fit"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["body.price: a limit order needs a price."])
-    code: str = Field(examples=["validation_failed"], json_schema_extra={"enum": sorted(KINDS)})
+    code: str = Field(examples=["validation_failed"], json_schema_extra={"enum": [*sorted(KINDS)]})
     errors: list[FieldProblem] = Field(default=[], description="field errors, or the reasons of a refusal")
     request_id: str = Field(examples=["3f0c9d2c5c1f4c06a6a9f3b9d7f8e012"], description="names this request in our logs")
 

@@ -89,6 +89,11 @@ class Trader:
         return decisions
 
     @property
+    def equity(self) -> Decimal:
+        """Quote asset and base asset, the latter at the last close."""
+        return self._equity
+
+    @property
     def figures(self) -> Figures:
         """The account as marked at the last bar."""
         return Figures(

@@ -16,6 +16,9 @@ begin
   end loop;
 end $$;
 grant anon, authenticated, service_role to authenticator;
+-- The REST API applies these to the role that it takes on.
+alter role anon set statement_timeout = '3s';
+alter role authenticated set statement_timeout = '8s';
 -- As hosted, migrations run as postgres, which is no superuser.
 grant anon, authenticated, service_role to postgres with admin option;
 grant supabase_realtime_admin to postgres;

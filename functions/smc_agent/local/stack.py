@@ -151,9 +151,9 @@ class Stack:
         return self.hosted.executor_database_url.get_secret_value()
 
     def _gateway(self, server: Postgres | None, after: tuple[str, ...]) -> Part:
-        extra = {"SMC_GATEWAY_PORT": str(self.gateway_port), "SMC_WEB_APP": str(web_app())}
+        extra = {"SMC_GATEWAY_PORT": str(self.gateway_port), "SMC_WEB_DIST": str(web_app())}
         if server is not None:
-            extra["SMC_GATEWAY_DATABASE_URL"] = server.url("postgres")
+            extra["SMC_ADMIN_DATABASE_URL"] = server.url("postgres")
             extra["SMC_POSTGREST_URL"] = f"http://127.0.0.1:{self.ports['postgrest']}"
         return Part(
             "gateway",
@@ -298,8 +298,7 @@ _PUBLIC_URLS = ("SUPABASE_URL", "SMC_EXECUTOR_URL", "SMC_PAPER_URL", "SMC_API_UR
 _MARKET_SETTINGS = ("SMC_MARKET", "SMC_REPLAY", "SMC_SPEED", "SMC_SYMBOL", "SMC_TIMEFRAME", "SMC_EXCHANGE",
                     "SMC_EXCHANGE_URL")  # fmt: skip
 # Each part gets the settings it needs and no others: who breaks into the gateway finds no command key.
-_GATEWAY_SETTINGS = ("SMC_STATE_DIR", "SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY",
-                     "SUPABASE_JWT_SECRET", "SMC_API_URL")  # fmt: skip
+_GATEWAY_SETTINGS = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET", "SMC_API_URL")
 _API_SETTINGS = ("SMC_STATE_DIR", "DATABASE_URL", "SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET",
                  "REDIS_URL", "SMC_EXECUTOR_URL", "SMC_EXECUTOR_TOKEN", "SMC_COMMAND_KEY", "SMC_COMMAND_KEY_ID", "SMC_PAPER_URL",
                  *_MARKET_SETTINGS)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from smc_agent.market.bars import Bar, BarError, Bars, Gap, bars_of, check_bar, check_bars
 from smc_agent.market.files import read_bars
-from smc_agent.market.symbols import SymbolRules, decimal_of, market_of_name, rules_of, split_symbol
+from smc_agent.market.symbols import Market, SymbolRules, decimal_of, market_of_name, rules_of, split_symbol
 from smc_agent.market.timeframes import TIMEFRAMES, infer_timeframe, milliseconds
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "BarError",
     "Bars",
     "Gap",
+    "Market",
     "SymbolRules",
     "bars_of",
     "check_bar",

@@ -51,6 +51,17 @@ _NO_ASSETS = {"futures", "spot", "mark", "index", "binance", "bars", "ohlcv"}
 _BASES = {"EUR", "GBP", "USD", "CHF", "AUD", "CAD", "NZD", "JPY", "XAU", "XAG"}
 
 
+class Market(NamedTuple):
+    """Where bars come from: `binance`, `replay`, ...; the venue's symbol; the time frame."""
+
+    exchange: str
+    symbol: str
+    timeframe: str
+
+    def __str__(self) -> str:
+        return ":".join(self)
+
+
 class Pair(NamedTuple):
     """The two assets of a symbol."""
 

@@ -28,7 +28,8 @@ class SmcConfluenceParams(BaseModel):
         14, ge=2, le=500, title="ATR period", description="Bars of Wilder's average true range behind the stop buffer."
     )
     min_stop: float = Field(
-        0.003, ge=0, le=0.5, title="Least stop distance",
+        0.005, ge=0, le=0.5, title="Least stop distance",
+        # At 0.1 % a fill both fees cost 0.2 %: with half a percent to the stop they are less than a third of what is lost there.
         description="Fraction of the entry price; a tighter stop is widened to it, or fees would eat the trade.",
     )  # fmt: skip
     target: Literal["liquidity", "r_multiple"] = Field(

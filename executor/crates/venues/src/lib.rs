@@ -1,1 +1,114 @@
-//! See the crate's description in Cargo.toml.
+//! The exchanges behind one trait. Calls say how sure their failure is: an order that may have reached the venue is never sent again,
+//! it is asked for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use orders::reconcile::{VenueOrder, VenueTrade};
+use orders::{Approved, Fill, Oco, Order, SymbolRules};
+use rust_decimal::Decimal;
+use thiserror::Error;
+
+pub mod binance;
+
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send + 'a>>;
+
+/// Why a call did not bring what was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum VenueError {
+    /// The connection could not be made: nothing left this machine.
+    #[error("the venue cannot be reached: {0}")]
+    NotSent(String),
+    /// A timeout, a closed connection, a 5xx, an unreadable answer: it may have been acted upon.
+    #[error("the venue's answer was lost: {0}")]
+    Lost(String),
+    /// 429 or 418: not acted upon.
+    #[error("the venue asks to wait for {retry_after:?}{}", if *banned { " (banned)" } else { "" })]
+    Throttled { retry_after: Duration, banned: bool },
+    #[error("{message} ({code})")]
+    Refused { reason: Reason, code: i64, message: String },
+}
+
+/// What a venue's definite refusal means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    NoSuchOrder,
+    /// An order with this client order id is there already.
+    DuplicateOrder,
+    /// A stop or target would trigger at once: the price is past it.
+    WouldTrigger,
+    InsufficientBalance,
+    UnknownSymbol,
+    FilterPrice,
+    FilterLot,
+    FilterNotional,
+    OrderRate,
+    Other,
+}
+
+/// The venue has an order, and what traded as it arrived.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    pub order: VenueOrder,
+    pub fills: Vec<Fill>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Balance {
+    pub free: Decimal,
+    pub locked: Decimal,
+}
+
+/// One order's change, from the user stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub order: VenueOrder,
+    pub fill: Option<Fill>,
+    /// Why, of a rejection.
+    pub message: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamEvent {
+    /// Subscribed: what happens from now on will be told.
+    Up,
+    Down(String),
+    Report(Box<Report>),
+    /// New balances of the assets that changed.
+    Balances(Vec<(String, Balance)>),
+    /// The answer to the ping of this number: all that happened before it has been told.
+    Pong(u64),
+}
+
+/// Where a user stream delivers.
+pub type Sink = Box<dyn Fn(StreamEvent) + Send + Sync>;
+
+/// An exchange account.
+pub trait Venue: Send + Sync + 'static {
+    fn place<'a>(&'a self, order: &'a Approved<Order>) -> Reply<'a, Receipt>;
+    /// Stop first, target second.
+    fn place_oco<'a>(&'a self, oco: &'a Approved<Oco>) -> Reply<'a, Vec<Receipt>>;
+    /// The orders that are cancelled by it: one, or both legs of an OCO.
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>>;
+    fn query<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, VenueOrder>;
+    fn query_external<'a>(&'a self, symbol: &'a str, external_id: &'a str) -> Reply<'a, VenueOrder>;
+    fn open_orders(&self) -> Reply<'_, Vec<VenueOrder>>;
+    /// All trades from trade id `from` on.
+    fn trades_from<'a>(&'a self, symbol: &'a str, from: u64) -> Reply<'a, Vec<VenueTrade>>;
+    fn order_trades<'a>(&'a self, symbol: &'a str, external_id: &'a str) -> Reply<'a, Vec<VenueTrade>>;
+    fn balances(&self) -> Reply<'_, Vec<(String, Balance)>>;
+    fn rules<'a>(&'a self, symbol: &'a str) -> Reply<'a, SymbolRules>;
+    fn last_price<'a>(&'a self, symbol: &'a str) -> Reply<'a, Decimal>;
+    /// Measures the venue's clock against ours; keeps a connection warm as well.
+    fn measure_clock(&self) -> Reply<'_, ()>;
+    /// Entries leave the reserve to cancels and protection: why they must wait, if they must.
+    fn entries_throttled(&self) -> Option<String>;
+    /// Runs the user stream until it is dropped: connects, subscribes, reconnects with back-off. Each number in `pings` is answered
+    /// by a [`StreamEvent::Pong`] behind all earlier events.
+    fn user_stream(
+        &self,
+        sink: Sink,
+        pings: tokio::sync::mpsc::UnboundedReceiver<u64>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}

@@ -58,13 +58,13 @@ async def list_symbols(parts: PartsDep, reader: Reader) -> Response:
         newest = max(series, key=lambda s: s.last_bar_ms)
         rules = await parts.symbols.rules(parts.database, newest, symbol)
         markets.append(
-            SymbolInfo(
+            SymbolInfo.model_construct(
                 exchange=exchange,
                 symbol=symbol,
                 timeframes=[t for t, ms in TIMEFRAMES.items() if any(ms % s.length_ms == 0 for s in series)],
-                tick=rules and rules.tick,
-                step=rules and rules.step,
-                min_notional=rules and rules.min_notional,
+                tick=rules.tick if rules else None,
+                step=rules.step if rules else None,
+                min_notional=rules.min_notional if rules else None,
                 synthetic=exchange == "synthetic",
                 last_bar_ms=newest.last_bar_ms,
             )

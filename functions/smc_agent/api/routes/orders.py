@@ -1,6 +1,7 @@
 """Orders by hand: judge, place, cancel."""
 
 import uuid
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -18,7 +19,9 @@ router = APIRouter(prefix="/api/v1/orders", tags=["orders"], route_class=Decimal
 
 _GATE = ("invalid_json", "body_too_large", "unknown_portfolio", "portfolio_required", "unknown_symbol", "no_price")
 _SENT = ("order_refused", "idempotency_conflict", "executor_unavailable", "command_not_accepted")
-_UNKNOWN = {202: {"model": OrderAnswer, "description": "Sent; the executor is asking the venue what became of it"}}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    202: {"model": OrderAnswer, "description": "Sent; the executor is asking the venue what became of it"}
+}
 
 
 @router.post(
@@ -64,7 +67,7 @@ class CancelBody(BaseModel):
     """Nothing has to be said."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: str = Field("Cancelled by hand.", max_length=200)
+    reason: Annotated[str, Field(max_length=200)] = "Cancelled by hand."
 
 
 @router.post(

@@ -169,7 +169,7 @@ class KillBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     portfolio_id: UUID
     flatten: bool = Field(False, description="sell all that is held, at market, too")
-    reason: str = Field("Kill switch, by hand.", max_length=200)
+    reason: Annotated[str, Field(max_length=200)] = "Kill switch, by hand."
 
 
 class ResumeBody(BaseModel):
@@ -177,7 +177,7 @@ class ResumeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     portfolio_id: UUID
-    reason: str = Field("Resumed by hand.", max_length=200)
+    reason: Annotated[str, Field(max_length=200)] = "Resumed by hand."
 
 
 class SwitchAnswer(BaseModel):

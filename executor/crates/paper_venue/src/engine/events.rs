@@ -1,0 +1,113 @@
+//! User events in Binance's JSON: executionReport, listStatus, outboundAccountPosition.
+
+use serde_json::{Value, json};
+
+use super::money::fixed8;
+use super::order::{ListId, Order, OrderId};
+use super::venue::Venue;
+
+/// What an executionReport is about.
+#[derive(Debug, Clone)]
+pub(crate) enum Execution {
+    /// Accepted, or (with `w` true) a stop limit that was triggered and now rests as a limit order.
+    New,
+    /// The account's newest trade.
+    Trade,
+    Canceled {
+        client_id: String,
+    },
+    Expired,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ListEvent {
+    Started,
+    Done,
+}
+
+impl Venue {
+    pub(crate) fn report(&mut self, id: OrderId, execution: Execution) {
+        let execution_id = self.next_execution_id();
+        let order = self.order(id);
+        let trade = match execution {
+            Execution::Trade => self.accounts[order.account].trades.last(),
+            _ => None,
+        };
+        let (kind, client_id, original_id) = match &execution {
+            Execution::New => ("NEW", &order.client_id, ""),
+            Execution::Trade => ("TRADE", &order.client_id, ""),
+            Execution::Expired => ("EXPIRED", &order.client_id, ""),
+            Execution::Canceled { client_id } => ("CANCELED", client_id, order.client_id.as_str()),
+        };
+        let mut event = json!({
+            "e": "executionReport", "E": self.clock_ms, "s": self.symbol_of(order.market), "c": client_id,
+            "S": order.side.name(), "o": order.kind.name(), "f": order.time_in_force.name(),
+            "q": fixed8(order.quantity), "p": fixed8(order.price.unwrap_or_default()),
+            "P": fixed8(order.stop_price.unwrap_or_default()), "F": fixed8(0.into()), "g": list_id(order),
+            "C": original_id, "x": kind, "X": order.status.name(), "r": "NONE", "i": order.id,
+            "l": fixed8(trade.map(|trade| trade.quantity).unwrap_or_default()), "z": fixed8(order.filled),
+            "L": fixed8(trade.map(|trade| trade.price).unwrap_or_default()),
+            "n": trade.map_or("0".to_owned(), |trade| fixed8(trade.fee)), "N": trade.map(|trade| &trade.fee_asset),
+            "T": self.clock_ms, "t": trade.map_or(-1, |trade| trade.id as i64), "I": execution_id,
+            "w": order.working && order.is_open() && order.price.is_some(),
+            "m": trade.is_some_and(|trade| trade.maker), "M": false, "O": order.created_ms,
+            "Z": fixed8(order.quote_filled),
+            "Y": fixed8(trade.map(|trade| trade.price * trade.quantity).unwrap_or_default()),
+            "Q": fixed8(order.quote_quantity.unwrap_or_default()), "V": "EXPIRE_MAKER",
+        });
+        if let Some(working_ms) = order.working_ms {
+            event["W"] = json!(working_ms);
+        }
+        let account = order.account;
+        self.user_events.push((account, event));
+    }
+
+    pub(crate) fn report_list(&mut self, id: ListId, event: ListEvent) {
+        let list = self.list(id);
+        let symbol = self.symbol_of(list.market);
+        let (status, order_status) = event.names();
+        let orders: Vec<Value> = list
+            .orders
+            .iter()
+            .map(|&leg| json!({"s": symbol, "i": leg, "c": self.order(leg).client_id}))
+            .collect();
+        let event = json!({
+            "e": "listStatus", "E": self.clock_ms, "s": symbol, "g": id, "c": "OCO", "l": status, "L": order_status,
+            "r": "NONE", "C": list.client_id, "T": self.clock_ms, "O": orders,
+        });
+        let account = list.account;
+        self.user_events.push((account, event));
+    }
+
+    /// The balances of a market's two assets, after something moved them.
+    pub(crate) fn report_account(&mut self, account: usize, market: usize) {
+        let clock_ms = self.clock_ms;
+        let rules = &self.markets[market].rules;
+        let holder = &mut self.accounts[account];
+        holder.updated_ms = clock_ms;
+        let balances: Vec<Value> = [&rules.base, &rules.quote]
+            .into_iter()
+            .map(|asset| {
+                let balance = holder.balance(asset);
+                json!({"a": asset, "f": fixed8(balance.free), "l": fixed8(balance.locked)})
+            })
+            .collect();
+        let event = json!({"e": "outboundAccountPosition", "E": clock_ms, "u": clock_ms, "B": balances});
+        self.user_events.push((account, event));
+    }
+}
+
+impl ListEvent {
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Started => ("EXEC_STARTED", "EXECUTING"),
+            Self::Done => ("ALL_DONE", "ALL_DONE"),
+        }
+    }
+}
+
+/// The list an order belongs to, or -1.
+fn list_id(order: &Order) -> i64 {
+    order.list.map_or(-1, |list| list as i64)
+}
+

@@ -1,0 +1,64 @@
+//! A symbol's filters, as `exchangeInfo` publishes them and as orders are held to them.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use super::input::SymbolRules;
+use super::money::fixed8;
+use super::refusal::Refusal;
+
+const MAX_PRICE: i64 = 100_000_000;
+const MAX_QUANTITY: i64 = 100_000_000;
+/// A limit price may be this many times the last price at most, and one part in as many at least.
+const PRICE_BAND: i64 = 5;
+pub(crate) const MAX_NUM_ORDERS: usize = 200;
+pub(crate) const MAX_NUM_ALGO_ORDERS: usize = 100;
+pub(crate) const MAX_NUM_ORDER_LISTS: usize = 100;
+
+impl SymbolRules {
+    /// The filters in Binance's JSON.
+    #[must_use]
+    pub fn filters(&self) -> Value {
+        let (tick, step, min_quantity) = (fixed8(self.tick), fixed8(self.step), fixed8(self.min_quantity));
+        let (max_price, max_quantity) = (fixed8(MAX_PRICE.into()), fixed8(MAX_QUANTITY.into()));
+        let band = (PRICE_BAND.to_string(), (Decimal::ONE / Decimal::from(PRICE_BAND)).normalize().to_string());
+        json!([
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": max_price, "tickSize": tick},
+            {"filterType": "LOT_SIZE", "minQty": min_quantity, "maxQty": max_quantity, "stepSize": step},
+            {"filterType": "MARKET_LOT_SIZE", "minQty": min_quantity, "maxQty": max_quantity, "stepSize": step},
+            {"filterType": "NOTIONAL", "minNotional": fixed8(self.min_notional), "applyMinToMarket": true,
+             "maxNotional": fixed8(Decimal::from(MAX_PRICE) * Decimal::from(MAX_QUANTITY)), "applyMaxToMarket": false,
+             "avgPriceMins": 0},
+            {"filterType": "PERCENT_PRICE_BY_SIDE", "bidMultiplierUp": band.0, "bidMultiplierDown": band.1,
+             "askMultiplierUp": band.0, "askMultiplierDown": band.1, "avgPriceMins": 0},
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS},
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS},
+        ])
+    }
+
+    pub(crate) fn check_price(&self, price: Decimal) -> Result<(), Refusal> {
+        let fits = price >= self.tick && price <= Decimal::from(MAX_PRICE) && price % self.tick == Decimal::ZERO;
+        if fits { Ok(()) } else { Err(Refusal::filter("PRICE_FILTER")) }
+    }
+
+    pub(crate) fn check_quantity(&self, quantity: Decimal, filter: &str) -> Result<(), Refusal> {
+        let fits = quantity >= self.min_quantity
+            && quantity <= Decimal::from(MAX_QUANTITY)
+            && quantity % self.step == Decimal::ZERO;
+        if fits { Ok(()) } else { Err(Refusal::filter(filter)) }
+    }
+
+    pub(crate) fn check_notional(&self, notional: Decimal) -> Result<(), Refusal> {
+        if notional >= self.min_notional { Ok(()) } else { Err(Refusal::filter("NOTIONAL")) }
+    }
+
+    pub(crate) fn check_band(price: Decimal, last: Decimal) -> Result<(), Refusal> {
+        let band = Decimal::from(PRICE_BAND);
+        if price <= last * band && price * band >= last {
+            Ok(())
+        } else {
+            Err(Refusal::filter("PERCENT_PRICE_BY_SIDE"))
+        }
+    }
+}

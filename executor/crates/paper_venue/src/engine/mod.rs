@@ -1,0 +1,30 @@
+//! The venue as a deterministic state machine: inputs in, orders, balances and events out. No clock, no socket, no file.
+//!
+//! The same inputs in the same order give the same ids, fills and events, so the journal of inputs is the state.
+
+mod account;
+mod bar;
+mod cancel;
+mod events;
+mod fill;
+mod filters;
+mod input;
+mod market;
+mod matching;
+mod money;
+mod order;
+mod place;
+mod refusal;
+mod venue;
+
+pub use account::{Account, Balance};
+pub use bar::{Bar, Interval};
+pub use input::{Fees, Input, NewOco, NewOrder, Setup, SetupAccount, SymbolRules, Target};
+pub use market::{Market, PublicTrade};
+pub use money::{fixed8, plain};
+pub use order::{Kind, ListId, Order, OrderId, OrderList, Side, Status, TimeInForce, Trade};
+pub use refusal::Refusal;
+pub use venue::{BarAnswer, MarketEvent, Outcome, Venue};
+
+#[cfg(test)]
+mod tests;

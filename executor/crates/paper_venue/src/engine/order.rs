@@ -1,0 +1,183 @@
+//! Orders, order lists and trades.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+pub type OrderId = u64;
+pub type ListId = u64;
+
+macro_rules! named {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            /// The name in Binance's messages.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+named!(Side { Buy = "BUY", Sell = "SELL" });
+named!(TimeInForce { Gtc = "GTC", Ioc = "IOC", Fok = "FOK" });
+named!(Kind {
+    Limit = "LIMIT",
+    LimitMaker = "LIMIT_MAKER",
+    Market = "MARKET",
+    StopLoss = "STOP_LOSS",
+    StopLossLimit = "STOP_LOSS_LIMIT",
+    TakeProfit = "TAKE_PROFIT",
+    TakeProfitLimit = "TAKE_PROFIT_LIMIT",
+});
+named!(Status {
+    New = "NEW",
+    PartiallyFilled = "PARTIALLY_FILLED",
+    Filled = "FILLED",
+    Canceled = "CANCELED",
+    Expired = "EXPIRED",
+});
+
+/// The way the price goes to reach an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Approach {
+    Rising,
+    Falling,
+}
+
+impl Kind {
+    pub(crate) fn is_stop_loss(self) -> bool {
+        matches!(self, Self::StopLoss | Self::StopLossLimit)
+    }
+
+    pub(crate) fn is_take_profit(self) -> bool {
+        matches!(self, Self::TakeProfit | Self::TakeProfitLimit)
+    }
+
+    /// Waits for its stop price before it works.
+    pub(crate) fn has_trigger(self) -> bool {
+        self.is_stop_loss() || self.is_take_profit()
+    }
+
+    pub(crate) fn has_limit(self) -> bool {
+        matches!(self, Self::Limit | Self::LimitMaker | Self::StopLossLimit | Self::TakeProfitLimit)
+    }
+
+    /// From which side the price reaches the order: its stop price if it has one, else its limit price.
+    pub(crate) fn approach(self, side: Side) -> Approach {
+        match (self.is_stop_loss(), side) {
+            (true, Side::Buy) | (false, Side::Sell) => Approach::Rising,
+            (true, Side::Sell) | (false, Side::Buy) => Approach::Falling,
+        }
+    }
+}
+
+/// Prices that an order which came during a bar may still see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub low: Decimal,
+    pub high: Decimal,
+}
+
+impl Window {
+    pub fn contains(self, price: Decimal) -> bool {
+        self.low <= price && price <= self.high
+    }
+}
+
+/// One order, open or done. Amounts in base units unless named quote.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub id: OrderId,
+    pub(crate) account: usize,
+    pub(crate) market: usize,
+    pub list: Option<ListId>,
+    pub client_id: String,
+    pub side: Side,
+    pub kind: Kind,
+    pub time_in_force: TimeInForce,
+    pub quantity: Decimal,
+    /// A market order given in quote units; its quantity is known once it fills.
+    pub quote_quantity: Option<Decimal>,
+    pub price: Option<Decimal>,
+    pub stop_price: Option<Decimal>,
+    pub filled: Decimal,
+    pub quote_filled: Decimal,
+    pub status: Status,
+    /// Works in the market: no trigger, or the trigger was reached.
+    pub working: bool,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    /// Since when it works; none before its trigger.
+    pub working_ms: Option<i64>,
+    /// Held back in the account for this order: quote units for a buy, base units for a sale.
+    pub(crate) locked: Decimal,
+    /// Quote held back per base unit of a buy.
+    pub(crate) lock_price: Decimal,
+    /// None: rested when the bar began, or no bar is being worked through.
+    pub(crate) window: Option<Window>,
+}
+
+impl Order {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.status, Status::New | Status::PartiallyFilled)
+    }
+
+    #[must_use]
+    pub fn remaining(&self) -> Decimal {
+        self.quantity - self.filled
+    }
+
+    /// The limit price allows a trade at `price`; true for an order without one.
+    pub(crate) fn accepts(&self, price: Decimal) -> bool {
+        match (self.price, self.side) {
+            (None, _) => true,
+            (Some(limit), Side::Buy) => price <= limit,
+            (Some(limit), Side::Sell) => price >= limit,
+        }
+    }
+
+    /// The stop price is reached, or passed, at `price`.
+    pub(crate) fn triggers_at(&self, price: Decimal) -> bool {
+        self.stop_price.is_some_and(|stop| match self.kind.approach(self.side) {
+            Approach::Rising => price >= stop,
+            Approach::Falling => price <= stop,
+        })
+    }
+}
+
+/// An OCO: two orders of which one is done as soon as the other trades or triggers.
+#[derive(Debug, Clone)]
+pub struct OrderList {
+    pub id: ListId,
+    pub(crate) account: usize,
+    pub(crate) market: usize,
+    pub client_id: String,
+    pub orders: [OrderId; 2],
+    pub created_ms: i64,
+    pub done: bool,
+}
+
+/// One execution of one order.
+#[derive(Debug, Clone)]
+pub struct Trade {
+    pub id: u64,
+    pub order: OrderId,
+    pub(crate) market: usize,
+    pub price: Decimal,
+    pub quantity: Decimal,
+    pub fee: Decimal,
+    pub fee_asset: String,
+    pub time_ms: i64,
+    pub side: Side,
+    pub maker: bool,
+}

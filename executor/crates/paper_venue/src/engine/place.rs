@@ -1,0 +1,301 @@
+//! Taking an order or an OCO: what it needs, the filters, the money.
+
+use rust_decimal::Decimal;
+
+use super::events::{Execution, ListEvent};
+use super::filters::{MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS};
+use super::input::{NewOco, NewOrder, SymbolRules};
+use super::money::down_to_step;
+use super::order::{Approach, Kind, ListId, Order, OrderId, OrderList, Side, Status, TimeInForce};
+use super::refusal::Refusal;
+use super::venue::{Outcome, Venue};
+
+impl NewOrder {
+    /// Which parameters the type needs, and which it must not carry.
+    fn check_parameters(&self) -> Result<(), Refusal> {
+        let kind = self.kind;
+        let by_quote = kind == Kind::Market && self.quote_quantity.is_some();
+        let timed = kind.has_limit() && kind != Kind::LimitMaker;
+        let needs = [
+            ("timeInForce", timed, self.time_in_force.is_some()),
+            ("quantity", !by_quote, self.quantity.is_some()),
+            ("quoteOrderQty", by_quote, self.quote_quantity.is_some()),
+            ("price", kind.has_limit(), self.price.is_some()),
+            ("stopPrice", kind.has_trigger(), self.stop_price.is_some()),
+        ];
+        for (name, needed, sent) in needs {
+            if needed && !sent {
+                return Err(Refusal::missing(name));
+            }
+            if sent && !needed {
+                return Err(Refusal::not_required(name));
+            }
+        }
+        let amounts = [self.quantity, self.quote_quantity, self.price, self.stop_price];
+        if amounts.into_iter().flatten().any(|amount| amount <= Decimal::ZERO) {
+            return Err(Refusal::new(-1013, "Invalid quantity or price: it must be above zero."));
+        }
+        Ok(())
+    }
+
+    fn check_filters(&self, rules: &SymbolRules, last: Option<Decimal>) -> Result<(), Refusal> {
+        for price in self.price.into_iter().chain(self.stop_price) {
+            rules.check_price(price)?;
+            if let Some(last) = last {
+                SymbolRules::check_band(price, last)?;
+            }
+        }
+        if let Some(quantity) = self.quantity {
+            rules.check_quantity(quantity, "LOT_SIZE")?;
+        }
+        let notional = match (self.quote_quantity, self.quantity, self.price.or(self.stop_price).or(last)) {
+            (Some(quote), _, _) => Some(quote),
+            (None, Some(quantity), Some(price)) => Some(quantity * price),
+            _ => None,
+        };
+        notional.map_or(Ok(()), |notional| rules.check_notional(notional))
+    }
+
+    /// A limit order that the last price would fill at once.
+    fn is_marketable(&self, last: Decimal) -> bool {
+        self.price.is_some_and(|price| match self.side {
+            Side::Buy => price >= last,
+            Side::Sell => price <= last,
+        })
+    }
+
+    fn would_trigger(&self, last: Decimal) -> bool {
+        self.stop_price.is_some_and(|stop| match self.kind.approach(self.side) {
+            Approach::Rising => last >= stop,
+            Approach::Falling => last <= stop,
+        })
+    }
+
+    fn check_against_last(&self, last: Option<Decimal>) -> Result<(), Refusal> {
+        let Some(last) = last else {
+            // Without a price there is nothing to lock a buy's money by, and nothing to fill against.
+            let needs_price = self.kind == Kind::Market || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc);
+            return if needs_price { Err(Refusal::new(-1013, "Market is closed.")) } else { Ok(()) };
+        };
+        if self.kind == Kind::LimitMaker && self.is_marketable(last) {
+            return Err(Refusal::new(-2010, "Order would immediately match and take."));
+        }
+        if self.would_trigger(last) {
+            return Err(Refusal::new(-2010, "Stop price would trigger immediately."));
+        }
+        Ok(())
+    }
+
+    /// Quote held back per base unit of a buy.
+    fn lock_price(&self, last: Option<Decimal>) -> Decimal {
+        self.price.or(self.stop_price).or(last).unwrap_or_default()
+    }
+
+    fn lock(&self, last: Option<Decimal>) -> Decimal {
+        match (self.side, self.quote_quantity) {
+            (Side::Buy, Some(quote)) => quote,
+            (Side::Buy, None) => self.quantity.unwrap_or_default() * self.lock_price(last),
+            (Side::Sell, _) => self.quantity.unwrap_or_default(),
+        }
+    }
+}
+
+impl Venue {
+    pub(crate) fn place(&mut self, account: usize, new: &NewOrder) -> Result<Outcome, Refusal> {
+        let market = self.market_id(&new.symbol)?;
+        let new = &self.in_base_units(market, new);
+        self.check(account, market, new)?;
+        let lock = new.lock(self.markets[market].last_price);
+        self.check_lock(account, market, new.side, lock)?;
+        self.check_room(account, market, 1, usize::from(new.kind.has_trigger()))?;
+
+        let id = self.insert(account, market, new, None, lock);
+        self.report(id, Execution::New);
+        match new.time_in_force {
+            Some(TimeInForce::Ioc | TimeInForce::Fok) => self.fill_or_expire(id),
+            _ => self.report_account(account, market),
+        }
+        Ok(Outcome::Placed(id))
+    }
+
+    pub(crate) fn place_oco(&mut self, account: usize, new: &NewOco) -> Result<Outcome, Refusal> {
+        let market = self.market_id(&new.above.symbol)?;
+        let last = self.markets[market].last_price;
+        new.check_legs(last)?;
+        for leg in [&new.above, &new.below] {
+            self.check(account, market, leg)?;
+        }
+        if new.above.client_id.is_some() && new.above.client_id == new.below.client_id {
+            return Err(duplicate());
+        }
+        if let Some(id) = &new.client_id
+            && self.open_lists(account).any(|list| list.client_id == *id)
+        {
+            return Err(duplicate());
+        }
+        if self.open_lists(account).filter(|list| list.market == market).count() >= MAX_NUM_ORDER_LISTS {
+            return Err(Refusal::filter("MAX_NUM_ORDER_LISTS"));
+        }
+        // One quantity trades once, so it is held back once, by the dearer leg.
+        let lock = new.above.lock(last).max(new.below.lock(last));
+        self.check_lock(account, market, new.above.side, lock)?;
+        let algo = [&new.above, &new.below].into_iter().filter(|leg| leg.kind.has_trigger()).count();
+        self.check_room(account, market, 2, algo)?;
+
+        let list: ListId = self.lists.len() as ListId + 1;
+        let below = self.insert(account, market, &new.below, Some(list), lock);
+        let above = self.insert(account, market, &new.above, Some(list), Decimal::ZERO);
+        self.lists.push(OrderList {
+            id: list,
+            account,
+            market,
+            client_id: new.client_id.clone().unwrap_or_else(|| format!("paper-list-{list}")),
+            orders: [below, above],
+            created_ms: self.clock_ms,
+            done: false,
+        });
+        self.report_list(list, ListEvent::Started);
+        self.report(below, Execution::New);
+        self.report(above, Execution::New);
+        self.report_account(account, market);
+        Ok(Outcome::PlacedOco(list))
+    }
+
+    /// A market sale given in quote units becomes one in base units, by the last price.
+    fn in_base_units(&self, market: usize, new: &NewOrder) -> NewOrder {
+        let market = &self.markets[market];
+        let mut new = new.clone();
+        if let (Kind::Market, Side::Sell, Some(quote), None, Some(last)) =
+            (new.kind, new.side, new.quote_quantity, new.quantity, market.last_price)
+        {
+            new.quantity = Some(down_to_step(quote / last, market.rules.step));
+            new.quote_quantity = None;
+        }
+        new
+    }
+
+    fn check(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
+        new.check_parameters()?;
+        let (rules, last) = (&self.markets[market].rules, self.markets[market].last_price);
+        new.check_filters(rules, last)?;
+        if let Some(id) = &new.client_id
+            && let Some(&known) = self.accounts[account].client_ids.get(id)
+            && self.order(known).is_open()
+        {
+            return Err(duplicate());
+        }
+        new.check_against_last(last)
+    }
+
+    fn check_lock(&self, account: usize, market: usize, side: Side, lock: Decimal) -> Result<(), Refusal> {
+        let rules = &self.markets[market].rules;
+        let asset = if side == Side::Buy { &rules.quote } else { &rules.base };
+        if self.accounts[account].balance(asset).free < lock {
+            return Err(Refusal::insufficient_balance());
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, account: usize, market: usize, orders: usize, algo: usize) -> Result<(), Refusal> {
+        let open = self.markets[market].open.iter().map(|&id| self.order(id)).filter(|order| order.account == account);
+        let (mut open_orders, mut open_algo) = (0, 0);
+        for order in open {
+            open_orders += 1;
+            open_algo += usize::from(order.kind.has_trigger());
+        }
+        if open_orders + orders > MAX_NUM_ORDERS {
+            return Err(Refusal::filter("MAX_NUM_ORDERS"));
+        }
+        if algo > 0 && open_algo + algo > MAX_NUM_ALGO_ORDERS {
+            return Err(Refusal::filter("MAX_NUM_ALGO_ORDERS"));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, account: usize, market: usize, new: &NewOrder, list: Option<ListId>, lock: Decimal) -> OrderId {
+        let id = self.orders.len() as OrderId + 1;
+        let client_id = new.client_id.clone().unwrap_or_else(|| format!("paper-{id}"));
+        let at = &self.markets[market];
+        let asset = if new.side == Side::Buy { at.rules.quote.clone() } else { at.rules.base.clone() };
+        let working = !new.kind.has_trigger();
+        self.orders.push(Order {
+            id,
+            account,
+            market,
+            list,
+            client_id: client_id.clone(),
+            side: new.side,
+            kind: new.kind,
+            time_in_force: new.time_in_force.unwrap_or(TimeInForce::Gtc),
+            quantity: new.quantity.unwrap_or_default(),
+            quote_quantity: new.quote_quantity,
+            price: new.price,
+            stop_price: new.stop_price,
+            filled: Decimal::ZERO,
+            quote_filled: Decimal::ZERO,
+            status: Status::New,
+            working,
+            created_ms: self.clock_ms,
+            updated_ms: self.clock_ms,
+            working_ms: working.then_some(self.clock_ms),
+            locked: lock,
+            lock_price: new.lock_price(at.last_price),
+            window: at.progress.as_ref().map(|progress| progress.window),
+        });
+        self.markets[market].open.insert(id);
+        let account = &mut self.accounts[account];
+        account.client_ids.insert(client_id, id);
+        account.orders.push(id);
+        account.lock(&asset, lock);
+        id
+    }
+
+    /// IOC and FOK meet the last price: all or nothing, for the book behind it is not known to be thin.
+    fn fill_or_expire(&mut self, id: OrderId) {
+        let order = self.order(id);
+        let (account, market) = (order.account, order.market);
+        match self.markets[market].last_price.filter(|&last| order.accepts(last)) {
+            Some(last) => {
+                self.fill(id, last, false, &mut None);
+            }
+            None => {
+                self.expire(id);
+                self.report_account(account, market);
+            }
+        }
+    }
+}
+
+impl NewOco {
+    /// One leg stops a loss and the other takes a profit, on the right sides of the last price.
+    fn check_legs(&self, last: Option<Decimal>) -> Result<(), Refusal> {
+        let (above, below) = (&self.above, &self.below);
+        let allowed = |leg: &NewOrder, stops: bool| {
+            if stops { leg.kind.is_stop_loss() } else { leg.kind == Kind::LimitMaker || leg.kind.is_take_profit() }
+        };
+        let buys = above.side == Side::Buy;
+        if !allowed(above, buys) {
+            return Err(Refusal::new(-1100, "Illegal value for parameter 'aboveType' of this side."));
+        }
+        if !allowed(below, !buys) {
+            return Err(Refusal::new(-1100, "Illegal value for parameter 'belowType' of this side."));
+        }
+        for leg in [above, below] {
+            leg.check_parameters()?;
+            if leg.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
+                return Err(Refusal::new(-1115, "Invalid timeInForce: the legs of an OCO are GTC here."));
+            }
+        }
+        let level = |leg: &NewOrder| leg.stop_price.or(leg.price).unwrap_or_default();
+        let last_fits = last.is_none_or(|last| level(above) > last && last > level(below));
+        if level(above) > level(below) && last_fits {
+            Ok(())
+        } else {
+            Err(Refusal::new(-2010, "The relationship of the prices for the orders is not correct."))
+        }
+    }
+}
+
+fn duplicate() -> Refusal {
+    Refusal::new(-2010, "Duplicate order sent.")
+}

@@ -1,0 +1,3 @@
+//! The engine against the cases that the Python venue passes too, and against invariants.
+
+mod cases;

@@ -1,0 +1,98 @@
+//! What the venue's own headers say is used up of its rate limits.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use hyper::HeaderMap;
+
+/// Entries stop here; the rest is for cancels, protection and questions.
+const ENTRY_SHARE: f64 = 0.8;
+/// Binance spot's limits where exchangeInfo has not been read: weight a minute, orders in ten seconds.
+const WEIGHT_A_MINUTE: u32 = 6000;
+const ORDERS_IN_TEN_SECONDS: u32 = 100;
+
+#[derive(Default)]
+pub struct Budget(Mutex<Used>);
+
+#[derive(Default)]
+struct Used {
+    weight: Option<(u32, Instant)>,
+    orders: Option<(u32, Instant)>,
+    blocked_until: Option<Instant>,
+    banned: bool,
+}
+
+impl Budget {
+    pub fn read(&self, headers: &HeaderMap) {
+        let count = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u32>().ok());
+        let now = Instant::now();
+        let mut used = self.used();
+        if let Some(weight) = count("x-mbx-used-weight-1m") {
+            used.weight = Some((weight, now));
+        }
+        if let Some(orders) = count("x-mbx-order-count-10s") {
+            used.orders = Some((orders, now));
+        }
+    }
+
+    pub fn block(&self, retry_after: Duration, banned: bool) {
+        let mut used = self.used();
+        used.blocked_until = Some(Instant::now() + retry_after);
+        used.banned = banned;
+    }
+
+    /// How long a ban (418) still holds; nothing may be sent until then.
+    pub fn banned_for(&self) -> Option<Duration> {
+        let used = self.used();
+        used.blocked_until.filter(|_| used.banned).and_then(|until| until.checked_duration_since(Instant::now()))
+    }
+
+    pub fn entries_throttled(&self) -> Option<String> {
+        let used = self.used();
+        let now = Instant::now();
+        if let Some(left) = used.blocked_until.and_then(|until| until.checked_duration_since(now)) {
+            return Some(format!("the venue asked to wait; {} s are left", left.as_secs() + 1));
+        }
+        let over = |count: Option<(u32, Instant)>, limit: u32, window: Duration| {
+            count.is_some_and(|(count, at)| now - at < window && f64::from(count) > f64::from(limit) * ENTRY_SHARE)
+        };
+        if over(used.weight, WEIGHT_A_MINUTE, Duration::from_secs(60)) || over(used.orders, ORDERS_IN_TEN_SECONDS, Duration::from_secs(10)) {
+            return Some("the venue's rate budget is nearly used up; the rest is kept for exits".into());
+        }
+        None
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(orders: &str) -> HeaderMap {
+        HeaderMap::from_iter([("x-mbx-order-count-10s".parse().unwrap(), orders.parse().unwrap())])
+    }
+
+    #[test]
+    fn entries_stop_before_the_budget_is_used_up() {
+        let budget = Budget::default();
+        assert_eq!(budget.entries_throttled(), None);
+        budget.read(&headers("80"));
+        assert_eq!(budget.entries_throttled(), None);
+        budget.read(&headers("81"));
+        assert!(budget.entries_throttled().is_some());
+        assert_eq!(budget.banned_for(), None);
+    }
+
+    #[test]
+    fn a_429_stops_entries_and_a_418_everything() {
+        let budget = Budget::default();
+        budget.block(Duration::from_secs(60), false);
+        assert!(budget.entries_throttled().is_some());
+        assert_eq!(budget.banned_for(), None);
+        budget.block(Duration::from_secs(60), true);
+        assert!(budget.banned_for().is_some());
+    }
+}

@@ -1,0 +1,106 @@
+"""The executor as the agent needs it: it waits until it gets an answer, and says so."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, ExecutorError, Snapshot, sign
+
+log = logging.getLogger(__name__)
+
+_TTL = timedelta(seconds=30)
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The agent was told to stop while it waited."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it was decided, before it is signed."""
+
+    command_id: str
+    account: str
+    action: str
+    payload: dict[str, Any]
+
+
+class PatientExecutor:
+    """Signs commands and gets answers, however long the executor is away; until then nothing else happens."""
+
+    def __init__(self, client: ExecutorClient, seed: bytes, key_id: str, stop: asyncio.Event) -> None:
+        self._client, self._seed, self._key_id, self._stop = client, seed, key_id, stop
+
+    async def submit(self, command: Command) -> Answer:
+        """The executor's answer to `command`. Sending it again is safe: its id gets the first answer."""
+
+        async def once() -> Answer:
+            envelope = sign(
+                self._seed, self._key_id, command.command_id, command.account, command.action, command.payload,
+                datetime.now(UTC), _TTL,
+            )  # fmt: skip
+            answer = await self._client.submit(envelope)
+            if answer.code == "not_ready":
+                raise ExecutorAway("the executor is not ready: it is reconciling with the venue")
+            return answer
+
+        answer = await self.until_answered(once)
+        if answer.status == "refused":
+            log.warning(
+                "executor: refused %s %s: %s %s", command.action, command.command_id, answer.code, answer.message
+            )
+        return answer
+
+    async def drain(self, account: str) -> Snapshot:
+        """The account once the executor has reacted to everything that the venue told it."""
+
+        async def once() -> Snapshot:
+            snapshot = await self._client.drain(account)
+            if not snapshot.ready:
+                raise ExecutorAway("the executor is not ready: it is reconciling with the venue")
+            return snapshot
+
+        return await self.until_answered(once)
+
+    async def drain_others(self, account: str) -> None:
+        """As `drain`, for an account of no session; one that the executor does not have is passed over."""
+        try:
+            await self._client.drain(account)
+        except ExecutorAway:
+            await self.drain(account)
+        except ExecutorError:
+            log.debug("executor: has no account %s", account)
+
+    async def until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` gives, asked again with growing pauses while the executor is away."""
+        wait, said = _FIRST_WAIT_S, False
+        while True:
+            try:
+                answer = await ask()
+            except ExecutorError as error:
+                if not said:
+                    log.warning("executor: %s; the market waits until it is back", error)
+                    said = True
+                if await stopped_within(self._stop, wait):
+                    raise Stopped from None
+                wait = min(2 * wait, _LONGEST_WAIT_S)
+            else:
+                if said:
+                    log.warning("executor: is back, going on")
+                return answer
+
+
+async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
+    """Whether `stop` was set within `seconds`."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
