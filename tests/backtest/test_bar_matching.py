@@ -58,8 +58,11 @@ class Runner:
                 assert self.venue.cancel(step["cancel"])
 
     def order(self, side: Any, kind: Any, quantity: str, asked: dict[str, str]) -> VenueOrder:
-        levels = {name: Decimal(asked[name]) for name in ("price", "stop_price") if name in asked}
-        order = VenueOrder(asked["id"], side, kind, Decimal(quantity), **levels)
+        order = VenueOrder(asked["id"], side, kind, Decimal(quantity))
+        if "price" in asked:
+            order.price = Decimal(asked["price"])
+        if "stop_price" in asked:
+            order.stop_price = Decimal(asked["stop_price"])
         self.orders[order.id] = order
         return order
 
@@ -70,9 +73,12 @@ def test_case(case: dict[str, Any]) -> None:
     runner.run()
     expect = case["expect"]
     fills = [
-        (fill["bar"], fill["id"], *(Decimal(fill[name]) for name in ("price", "quantity", "fee")), fill["fee_asset"], fill["maker"])
+        (
+            *(fill["bar"], fill["id"], Decimal(fill["price"]), Decimal(fill["quantity"])),
+            *(Decimal(fill["fee"]), fill["fee_asset"], fill["maker"]),
+        )
         for fill in expect["fills"]
-    ]  # fmt: skip
+    ]
     got = [(f.bar, f.order_id, f.price, f.quantity, f.fee, f.fee_asset, f.maker) for f in runner.fills]
     assert got == fills, case["why"]
     assert {order_id: order.status for order_id, order in runner.orders.items()} == expect["orders"]

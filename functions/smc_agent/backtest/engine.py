@@ -1,4 +1,4 @@
-"""Runs a trading session over recorded bars: the detector and the trader that trade live, against the simulated venue."""
+"""Runs a trading session over recorded bars: the live detector and trader, against the simulated venue."""
 
 import hashlib
 from decimal import Decimal
@@ -87,12 +87,18 @@ class _Run:
             balances=self.venue.balances(),
             open_orders=tuple(
                 OpenOrder(
-                    order_id=order.id, symbol=self.rules.symbol, side=order.side, type=order.kind, quantity=order.quantity,
-                    price=order.price, stop_price=order.stop_price, parent_id=self.brackets.parents.get(order.id),
+                    order_id=order.id,
+                    symbol=self.rules.symbol,
+                    side=order.side,
+                    type=order.kind,
+                    quantity=order.quantity,
+                    price=order.price,
+                    stop_price=order.stop_price,
+                    parent_id=self.brackets.parents.get(order.id),
                 )
                 for order in self.venue.orders.values()
             ),
-        )  # fmt: skip
+        )
 
     def _act(self, index: int, decision: Decision) -> None:
         self.decisions.append((index, decision))

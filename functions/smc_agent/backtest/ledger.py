@@ -22,7 +22,7 @@ class _Position:
 
 
 class Ledger:
-    """Turns fills into trades. A trade is an entry with all its exits; what the step leaves over is dust, not a position."""
+    """Turns fills into trades: an entry and its exit. What the step leaves over is dust, not a position."""
 
     def __init__(self, rules: SymbolRules, brackets: Brackets) -> None:
         self._rules = rules
@@ -44,7 +44,7 @@ class Ledger:
             left = self._rules.round_quantity(fill.quantity - fill.fee)
             position = _Position(decision, fill, time, left)
             target = decision.intent.take_profit
-            # The bar reached the target too, but perhaps before the entry. If the close proves it, the exit below takes this back.
+            # The bar reached the target too, but perhaps before the entry. A fill of the target takes this back.
             if target is not None and high >= target and not _at_open(fill):
                 self._doubt(position, fill.bar)
             self._open[fill.order_id] = position

@@ -1,6 +1,6 @@
 """Figures of an equity curve and of trades, defined once; None where a figure is undefined.
 
-Equity is marked at each UTC day's end, returns are simple and daily, the first against the starting capital; N days a year.
+Equity is marked at each UTC day's end, returns are simple and daily, the first against the starting capital.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class TradeMetrics:
 
 
 def daily_returns(time: npt.NDArray[np.int64], equity: Values, initial: float) -> Values:
-    """Simple returns from UTC day's end to day's end; `equity` at the close of the bars that open at `time` (epoch ms)."""
+    """Simple returns between the ends of UTC days; `equity` at the close of the bars that open at `time` (ms)."""
     if not len(time):
         return np.empty(0)
     day = time // DAY_MS

@@ -18,7 +18,7 @@ from smc_agent.execution import Decision, Place, Refused
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A closed position. Times are open times of bars (epoch ms); `pnl` and `fees` in the quote asset, fees included in `pnl`.
+    """A closed position. Times are open times of bars (ms). `pnl` and `fees` in the quote asset; `pnl` is after fees.
 
     `r`: pnl over the loss that the stop would have made, fees included. `ambiguous`: within one bar the order of events
     decided, and the adverse one was assumed.
@@ -73,7 +73,7 @@ class Reproducibility:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """`equity` float64[n], at the close of the bars that open at `time` int64[n]. `decisions`: (bar, decision), in order."""
+    """`equity` float64[n] at the close of the bars that open at `time` int64[n]. `decisions`: (bar, decision)."""
 
     symbol: str
     timeframe: str

@@ -1,7 +1,7 @@
 """The simulated venue: a spot exchange whose market is closed bars, with the paper venue's phases (docs/contracts.md).
 
-The path of price within a bar is unknown, so the adverse order of events is assumed: stops before limits, and an order that
-answers a fill sees only prices that provably came after it. Both matchers pass tests/cases/bar_matching.json.
+The path of price within a bar is unknown, so the adverse order of events is assumed: stops before limits, and an order
+that answers a fill sees only prices that provably came after it. Both matchers pass tests/cases/bar_matching.json.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class Rejected(Exception):
 
 @dataclass(slots=True, eq=False)
 class VenueOrder:
-    """An order as the venue has it. `seen`: the prices of the running bar that it may meet; None when it rested before."""
+    """An order as the venue has it. `seen`: prices of the running bar that it may meet; None when it rested before."""
 
     id: str
     side: Literal["buy", "sell"]
@@ -104,7 +104,7 @@ class SimulatedVenue:
         self._accept(order)
 
     def place_oco(self, stop: VenueOrder, target: VenueOrder) -> None:
-        """Takes two orders for one quantity, of which the first to fill ends the other; Rejected when either would be."""
+        """Takes two orders for one quantity: the first to fill ends the other. Rejected when either would be."""
         self._check(stop)
         self._check(target)
         self._lock(stop, max(self._worth(stop), self._worth(target)))

@@ -76,7 +76,7 @@ def backtest(
     try:
         bars = read_bars(file, symbol, timeframe)
         session = SessionConfig(
-            # Ids of orders follow from the session's: named after the file's market, so that a repeat gives the same bytes.
+            # Ids of orders follow from the session's: named after the market, a repeat gives the same bytes.
             session_id=uuid5(NAMESPACE_URL, f"smc:backtest:{bars.symbol}:{bars.timeframe}"),
             portfolio_id=uuid5(NAMESPACE_URL, "smc:backtest"),
             exchange=bars.exchange,
@@ -134,9 +134,7 @@ def table(result: BacktestResult) -> str:
     ]
     if result.open_trade is not None:
         opened = result.open_trade
-        lines.append(
-            f"{'Still open':<22}{opened.quantity:>14f}   bought at {opened.entry_price:f}, marked at the last close"
-        )
+        lines.append(f"{'Still open':<22}{opened.quantity:>14f}   bought at {opened.entry_price:f}, marked")
     made_of = result.reproducibility
     lines += ["", f"data sha256 {made_of.data_sha256}", f"version {made_of.version}, no random numbers"]
     return "\n".join(lines)

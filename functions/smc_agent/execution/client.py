@@ -125,7 +125,7 @@ _Model = TypeVar("_Model", Answer, Snapshot)
 
 
 class ExecutorClient:
-    """Speaks to one executor. `http` is the caller's, with the caller's time limits; `token` opens snapshot and drain."""
+    """Speaks to one executor. `http` and its time limits are the caller's; `token` opens snapshot and drain."""
 
     def __init__(self, base_url: str, token: str, http: httpx.AsyncClient) -> None:
         self._base_url = base_url.rstrip("/")

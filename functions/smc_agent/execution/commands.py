@@ -25,7 +25,7 @@ def sign(
 ) -> dict[str, Any]:
     """The envelope of a command, signed with the Ed25519 `seed` (32 bytes) over its RFC 8785 form.
 
-    `now` must know its time zone; the executor refuses the command after `now + ttl`. ValueError for a seed of another length.
+    `now` must know its time zone; after `now + ttl` the executor refuses the command. ValueError for another seed.
     """
     if len(seed) != 32:
         raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(seed)}; check SMC_COMMAND_KEY")

@@ -20,7 +20,7 @@ DAY_MS = 86_400_000
 class Figures:
     """The account as marked at the last bar. Money in the quote asset; `drawdown` is a fraction of `peak_equity`.
 
-    `breakers`: "ok" or "tripped: <reason>" by name. `trades`, `wins`, `realized_pnl` (fees included) are this session's.
+    `breakers`: "ok" or "tripped: <reason>" by name. `trades`, `wins`, `realized_pnl` (after fees) are this session's.
     """
 
     equity: Decimal
@@ -37,7 +37,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Entry:
-    """An entry that was sent and whose position, if it came to one, has not closed. `quote_before`: the account's quote asset then."""
+    """An entry that was sent and is not over. `quote_before`: all the account had of the quote asset then."""
 
     order_id: str
     signal_id: str
@@ -49,8 +49,8 @@ class Trader:
     """Decides for one session at each closed bar. Pure: no clock, no network; equal inputs give equal decisions.
 
     Whether an entry works, is a position, or is over is read from the account each time: the venue is right about
-    positions. An entry is a position while protective orders of it work, or something it bought is not protected yet; what
-    is left of the base asset beside that (dust, holdings from elsewhere) is none.
+    positions. An entry is a position while protective orders of it work, or something it bought is not protected yet;
+    what is left of the base asset beside that (dust, holdings from elsewhere) is none.
     """
 
     def __init__(self, session: SessionConfig, rules: SymbolRules) -> None:
@@ -65,7 +65,7 @@ class Trader:
         self._trades = self._wins = 0
 
     def on_bar(self, bar: Bar, index: int, events: list[Event], account: AccountView) -> list[Decision]:
-        """The decisions at the close of `bar`, the detector's bar `index`, given the account after everything the bar did."""
+        """The decisions at the close of `bar`, the detector's bar `index`; `account` is as the bar has left it."""
         close = decimal_of(bar.close)
         self._mark(bar, close, account)
         decisions: list[Decision] = []

@@ -98,8 +98,8 @@ def size_refusal(
     if room_to_buy(entry, account, book, limits, rules) * least_price < rules.min_notional:
         return Refusal(
             "insufficient_balance",
-            f"Free balance {account.balance(rules.quote).free:f} {rules.quote} and the exposure limit leave no room for an order; "
-            f"the venue takes none below {rules.min_notional:f} {rules.quote}.",
+            f"Free balance {account.balance(rules.quote).free:f} {rules.quote} and the exposure limit leave no room "
+            f"for an order; the venue takes none below {rules.min_notional:f} {rules.quote}.",
         )
     return Refusal(
         "too_small",

@@ -15,7 +15,10 @@ from smc_agent.risk.sizing import loss_per_unit, room_to_buy, size_of
 
 
 class OrderRequest(BaseModel):
-    """What a trader asks for. Give `quantity`, or `risk_percent` (of equity, with `stop_loss`) for a buy. ValueError names what is missing."""
+    """What a trader asks for. Give `quantity`, or for a buy `risk_percent` of equity with a `stop_loss`.
+
+    ValueError names what is missing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +52,7 @@ class OrderRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OrderPreview:
-    """What an order would do. Money in the quote asset; `risk`, `reward`, `risk_reward` are None without the levels they need."""
+    """What an order would do, in the quote asset. Risk, reward and their ratio: None without their levels."""
 
     quantity: Decimal
     notional: Decimal
@@ -104,7 +107,7 @@ def assess_order(
     order_id: str,
     market_time_ms: int | None = None,
 ) -> OrderIntent | Refusal:
-    """The approved order for `request`, with the id the caller gives it (so that a repeat is the same order), or the first refusal."""
+    """The approved order for `request`, or the first refusal. The caller gives the id: a repeat is the same order."""
     preview = preview_order(request, account, book, limits, rules, price)
     if preview.refusals:
         return preview.refusals[0]
@@ -195,7 +198,7 @@ def _buy_refusals(
         refusals.append(
             Refusal(
                 "risk_per_trade",
-                f"The stop would lose {risk:.2f} {rules.quote}; the limit is {allowed:.2f}. Buy less, or move the stop.",
+                f"The stop would lose {risk:.2f} {rules.quote}; the limit is {allowed:.2f}. Buy less.",
             )
         )
     room = room_to_buy(entry, account, book, limits, rules)

@@ -15,8 +15,8 @@ _APPROVAL = object()
 class OrderIntent:
     """An order that risk let pass. Only `assess` and `assess_order` make one; TypeError for anybody else.
 
-    Prices and quantity are multiples of tick and step. `risk`: loss in the quote asset when the stop fills at its price, fees
-    included; None without a stop. `order_id` is the command id too, so that sending it twice places it once.
+    Prices and quantity are multiples of tick and step. `risk`: loss in the quote asset when the stop fills at its
+    price, after fees; None without a stop. `order_id` is the command id too, so that sending it twice places it once.
     """
 
     order_id: str

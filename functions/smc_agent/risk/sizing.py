@@ -13,7 +13,7 @@ def loss_per_unit(entry: Decimal, stop: Decimal, fee_rate: Decimal) -> Decimal:
 
 
 def room_to_buy(price: Decimal, account: AccountView, book: Book, limits: RiskLimits, rules: SymbolRules) -> Decimal:
-    """The most that can be bought at `price` within exposure limit and free balance, fee included; quantity, not rounded."""
+    """The most that can be bought at `price` within exposure limit and free balance, with the fee; not rounded."""
     by_exposure = max(Decimal(0), limits.max_exposure * book.equity - book.exposure)
     by_balance = max(Decimal(0), account.balance(rules.quote).free)
     return min(by_exposure, by_balance) / (price * (1 + limits.fee_rate))
@@ -28,7 +28,10 @@ def size_of(
     limits: RiskLimits,
     rules: SymbolRules,
 ) -> Decimal:
-    """The quantity that loses at most `fraction` of the equity from `entry` to `stop`, within exposure and balance; rounded down to the step."""
+    """The quantity that loses at most `fraction` of the equity from `entry` to `stop`, fees included.
+
+    Within exposure limit and free balance; rounded down to the step.
+    """
     risked = max(Decimal(0), book.equity) * fraction / loss_per_unit(entry, stop, limits.fee_rate)
     return rules.round_quantity(min(risked, room_to_buy(entry, account, book, limits, rules)))
 

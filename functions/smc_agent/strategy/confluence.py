@@ -1,4 +1,4 @@
-"""The SMC confluence strategy: after a swing break, enter on the return to a fresh zone on the right side of the range."""
+"""The SMC confluence strategy: after a swing break, enter on the return to a fresh zone in discount or premium."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -35,8 +35,9 @@ class Waiting:
 class SmcConfluence:
     """One strategy on one symbol. It signals at most one entry that price has not reached yet; each zone is used once.
 
-    A signal ends by `Withdraw` when its zone is mitigated or filled, the swing structure breaks the other way, or its bars are
-    over. Whether the entry filled is not known here: a `Withdraw` of a filled entry is for the receiver to ignore.
+    A signal ends by `Withdraw` when its zone is mitigated or filled, the swing structure breaks the other way, or its
+    bars are over. Whether the entry filled is not known here: a `Withdraw` of a filled entry is for the receiver to
+    ignore.
     """
 
     def __init__(self, params: SmcConfluenceParams, rules: SymbolRules, timeframe: str) -> None:
@@ -47,7 +48,7 @@ class SmcConfluence:
         self._waiting: list[Waiting] = []
 
     def on_bar(self, bar: Bar, index: int, events: list[Event]) -> list[Signal | Withdraw]:
-        """What the close of `bar` says. `index` counts bars as the detector does; `events` are those confirmed at this bar."""
+        """What the close of `bar` says. `index` counts bars as the detector does; `events`: those confirmed at it."""
         self._structure.push(bar, events, self.params)
         said: list[Signal | Withdraw] = []
         if self._waiting:
@@ -140,7 +141,8 @@ class SmcConfluence:
         side = "discount" if bullish else "premium"
         reasons = (
             f"{zone.direction.capitalize()} swing {NAMES[broken.kind]} at {broken.level:g} (event {broken.event_id}).",
-            f"Fresh {(zone.scale + ' ' + NAMES[zone.kind]).strip()} {zone.bottom:g} to {zone.top:g} (event {zone.event_id}): "
+            f"Fresh {(zone.scale + ' ' + NAMES[zone.kind]).strip()} {zone.bottom:g} to {zone.top:g} "
+            f"(event {zone.event_id}): "
             f"enter at {entry:f}, in {side}, at {depth:.0%} of the swing range {bottom:g} to {top:g}.",
             f"Stop at {stop:f}, beyond the zone.",
             f"Target {target:f}, {abs(target - entry) / risk:.2f} times the risk"

@@ -12,43 +12,53 @@ class SmcConfluenceParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     zones: Literal["order_block", "fvg", "both"] = Field(
-        "both", title="Zones", description="Which zones to enter on: order blocks, fair value gaps, or both."
+        default="both", title="Zones", description="Which zones to enter on: order blocks, fair value gaps, or both."
     )
     entry: Literal["edge", "middle"] = Field(
-        "edge", title="Entry", description="Limit price: the zone's edge that is nearer to price, or its middle."
+        default="edge",
+        title="Entry",
+        description="Limit price: the zone's edge that is nearer to price, or its middle.",
     )
     discount: float = Field(
-        0.5, gt=0, le=1, title="Discount depth",
-        description="Fraction of the trailing swing range: longs only in its lowest part of this size, shorts in its highest.",
+        default=0.5, gt=0, le=1, title="Discount depth",
+        description="Fraction of the trailing swing range: longs in its lowest part, shorts in its highest.",
     )  # fmt: skip
     stop_buffer_atr: float = Field(
-        0.5, ge=0, le=10, title="Stop buffer", description="Distance of the stop beyond the zone's far edge, in ATR."
+        default=0.5,
+        ge=0,
+        le=10,
+        title="Stop buffer",
+        description="Distance of the stop beyond the zone's far edge, in ATR.",
     )
     atr_period: int = Field(
-        14, ge=2, le=500, title="ATR period", description="Bars of Wilder's average true range behind the stop buffer."
+        default=14,
+        ge=2,
+        le=500,
+        title="ATR period",
+        description="Bars of Wilder's average true range behind the stop buffer.",
     )
     min_stop: float = Field(
-        0.005, ge=0, le=0.5, title="Least stop distance",
-        # At 0.1 % a fill both fees cost 0.2 %: with half a percent to the stop they are less than a third of what is lost there.
+        default=0.005, ge=0, le=0.5, title="Least stop distance",
+        # At 0.1 % a fill both fees cost 0.2 %: with half a percent to the stop, less than a third of what is lost there.
         description="Fraction of the entry price; a tighter stop is widened to it, or fees would eat the trade.",
     )  # fmt: skip
     target: Literal["liquidity", "r_multiple"] = Field(
-        "liquidity", title="Target",
+        default="liquidity", title="Target",
         description="Next unbroken swing pivot or equal highs/lows that pays enough, or a fixed multiple of the risk.",
     )  # fmt: skip
     r_multiple: Decimal = Field(
-        Decimal(2),
+        default=Decimal(2),
         gt=0,
         le=20,
         title="R multiple",
-        description="Target distance over stop distance, for target = r_multiple.",
+        description="Target over stop distance, for target = r_multiple.",
     )
     min_risk_reward: Decimal = Field(
-        Decimal("1.5"), gt=0, le=20, title="Least reward to risk",
+        default=Decimal("1.5"), gt=0, le=20, title="Least reward to risk",
         description="Liquidity nearer than this many times the stop distance is passed over as a target.",
     )  # fmt: skip
     valid_bars: int = Field(
-        120,
+        default=120,
         ge=1,
         le=10_000,
         title="Valid for",

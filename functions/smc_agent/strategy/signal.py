@@ -10,10 +10,10 @@ Direction = Literal["bullish", "bearish"]
 
 
 class Signal(BaseModel):
-    """A trade proposed at the close of a bar: enter at `entry` within `valid_bars`, out at `stop` (wrong) or `target` (right).
+    """A trade proposed at the close of a bar: in at `entry` within `valid_bars`, out at `stop` or `target`.
 
-    Prices are multiples of the symbol's tick, in the quote asset. `event_ids` are the detector's events that `reasons` name.
-    `confidence` is an estimate in 0..1, None where nobody has counted. ValueError when stop, entry and target are out of order.
+    Prices are multiples of the symbol's tick, in the quote asset. `event_ids`: the events that `reasons` name.
+    `confidence`: an estimate in 0..1, None where nobody has counted. ValueError when the prices are out of order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""What the strategy remembers of the market: trailing swing range, last break, resting liquidity, fresh zones, volatility."""
+"""What the strategy remembers of the market: swing range, last break, resting liquidity, fresh zones, volatility."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self

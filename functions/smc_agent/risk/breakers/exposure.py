@@ -11,4 +11,7 @@ def exposure(held: Decimal, equity: Decimal, limits: RiskLimits) -> str | None:
     if held <= 0 or held <= limits.max_exposure * equity:
         return None
     share = percent(held / equity) if equity > 0 else "all"
-    return f"What is held is worth {held:f}, {share} of equity; the limit is {percent(limits.max_exposure)}. No entries until it is less."
+    return (
+        f"What is held is worth {held:f}, {share} of equity; the limit is {percent(limits.max_exposure)}. "
+        "No entries until it is less."
+    )
