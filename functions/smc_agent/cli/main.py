@@ -5,6 +5,7 @@ Each subcommand is imported when it is used: `smc --help` stays fast, and one th
 
 import importlib
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -69,6 +70,8 @@ def smc() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `smc`. Errors are one line, `smc: <cause>. <cure>`: exit code 2 for what was asked, 1 for what went wrong."""
+    # Said by a library of the embedded Postgres wherever nobody is logged in on a desktop; it means nothing here.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
         code: Any = smc.main(args=arguments, prog_name="smc", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -37,8 +37,8 @@ The exit code is 0 only if everything runs and the books equal the venue's.
 def status(state_dir: Path, as_json: bool) -> None:
     """Say what runs, and compare the books with the venue's.
 
-    For each paper portfolio, balances, positions and open orders in Postgres are compared with the paper venue's own, digit
-    for digit.
+    For each paper portfolio, balances, positions and open orders in Postgres are compared with the paper venue's own,
+    digit for digit.
     """
     try:
         found = asyncio.run(look(State(state_dir)))
@@ -51,7 +51,7 @@ def status(state_dir: Path, as_json: bool) -> None:
 
 
 async def look(state: State) -> dict[str, Any]:
-    """All that is to be said, as JSON: `running` is that every part runs, `equal` that every portfolio is compared and equal."""
+    """All that is to be said, as JSON: `running`: every part runs; `equal`: every portfolio is compared and equal."""
     run = state.read("run.json") if state.holder() else None
     if run is None:
         return {"running": False, "equal": False, "state": str(state.folder), "parts": [], "portfolios": []}

@@ -114,6 +114,8 @@ class Stack:
         """Postgres, migrations, PostgREST and the gateway; returns the executor's database URL."""
         self.log.say("preparing Postgres")
         server = await asyncio.to_thread(prepare_postgres, self.state.folder)
+        # Under root the server's own user has to pass through; nobody has to read.
+        self.state.folder.chmod(self.state.folder.stat().st_mode & 0o711)
         await self.supervisor.start(
             Part(
                 "postgres",
@@ -300,8 +302,8 @@ _MARKET_SETTINGS = ("SMC_MARKET", "SMC_REPLAY", "SMC_SPEED", "SMC_SYMBOL", "SMC_
 # Each part gets the settings it needs and no others: who breaks into the gateway finds no command key.
 _GATEWAY_SETTINGS = ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET", "SMC_API_URL")
 _API_SETTINGS = ("SMC_STATE_DIR", "DATABASE_URL", "SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET",
-                 "REDIS_URL", "SMC_EXECUTOR_URL", "SMC_EXECUTOR_TOKEN", "SMC_COMMAND_KEY", "SMC_COMMAND_KEY_ID", "SMC_PAPER_URL",
-                 *_MARKET_SETTINGS)  # fmt: skip
+                 "REDIS_URL", "SMC_EXECUTOR_URL", "SMC_EXECUTOR_TOKEN", "SMC_COMMAND_KEY", "SMC_COMMAND_KEY_ID",
+                 "SMC_PAPER_URL", *_MARKET_SETTINGS)  # fmt: skip
 _AGENT_SETTINGS = ("SMC_STATE_DIR", "DATABASE_URL", "REDIS_URL", "SMC_EXECUTOR_URL", "SMC_EXECUTOR_TOKEN",
                    "SMC_COMMAND_KEY", "SMC_COMMAND_KEY_ID", "SMC_PAPER_URL", "SMC_PAPER_TOKEN",
                    *_MARKET_SETTINGS)  # fmt: skip
