@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ from smc_agent.local.ports import free_port
 from smc_agent.local.postgres import Postgres, prepare_postgres
 from smc_agent.local.postgrest import postgrest_binary, postgrest_environment
 from smc_agent.local.readiness import http_ok
-from smc_agent.local.secrets_file import SecretsFile
+from smc_agent.local.secrets_file import SecretsFile, random_password
 from smc_agent.local.state import State, StateError
 from smc_agent.local.supervisor import NotReady, Part, Ready, Supervisor, end_left_over
 from smc_agent.platform.settings import ENVIRONMENT_FILE, Settings, environment_name
@@ -49,7 +50,6 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.log, self._write_run)
-        self.secrets = SecretsFile(self.state.folder)
         self.ports = {name: free_port() for name in ("postgrest", "postgrest_admin", "api", "paper", "executor")}
 
     @property
@@ -61,6 +61,7 @@ class Stack:
         """Start everything. Raises StartError, PostgresFailed, MigrationFailed, AdminError, StateError, NotBuilt."""
         binaries = {name: str(program(name)) for name in ("executor", "paper_venue")}
         self._end_left_over()
+        self.state.read("secrets.json")  # damaged: said before anything is built on it
         self.settings = self._settings()
         executor_database_url = await (self._hosted_database() if self.hosted.database_url else self._local_database())
         self.state.write(ENVIRONMENT_FILE, self.settings)
@@ -70,7 +71,7 @@ class Stack:
         await open_account(self.settings["DATABASE_URL"], self.account, user_id, self.market, balance)
         # Remembered only now: a first start that fails binds nobody to its market.
         self.state.write(MARKET_FILE, self.market.model_dump(mode="json"))
-        key, secret = self.secrets.get("paper_api_key"), self.secrets.get("paper_api_secret")
+        key, secret = self._secret("paper_api_key"), self._secret("paper_api_secret")
         self.state.write("run/paper.json", self._paper_config(key, secret, str(balance)))
         self.state.write("run/executor.json", self._executor_config(executor_database_url, str(user_id), key, secret))
         after_database = ("postgres",) if "postgres" in self.supervisor.parts else ()
@@ -165,24 +166,28 @@ class Stack:
             after=after,
         )
 
+    def _secret(self, name: str, make: Callable[[], str] = random_password) -> str:
+        # Read anew each time: Postgres' preparation adds its own to the same file.
+        return SecretsFile(self.state.folder).get(name, make)
+
     def _settings(self) -> dict[str, str]:
         """What the parts are told; what the environment says goes first."""
         url = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         settings = {
             "SMC_STATE_DIR": str(self.state.folder),
             "SMC_EXECUTOR_URL": url["executor"],
-            "SMC_EXECUTOR_TOKEN": self.secrets.get("executor_token"),
-            "SMC_COMMAND_KEY": self.secrets.get("command_seed", _ed25519_seed),
+            "SMC_EXECUTOR_TOKEN": self._secret("executor_token"),
+            "SMC_COMMAND_KEY": self._secret("command_seed", _ed25519_seed),
             "SMC_COMMAND_KEY_ID": "local",
             "SMC_PAPER_URL": url["paper"],
-            "SMC_PAPER_TOKEN": self.secrets.get("paper_control_token"),
+            "SMC_PAPER_TOKEN": self._secret("paper_control_token"),
             "SMC_API_URL": url["api"],
         } | self.market.environment()
         if self.hosted.database_url is None:
-            secret = self.secrets.get("jwt_secret")
+            secret = self._secret("jwt_secret")
             # Made once: a browser that has the anon key keeps it.
-            anon = self.secrets.get("anon_key", lambda: make_keys(secret)[0])
-            service = self.secrets.get("service_role_key", lambda: make_keys(secret)[1])
+            anon = self._secret("anon_key", lambda: make_keys(secret)[0])
+            service = self._secret("service_role_key", lambda: make_keys(secret)[1])
             settings |= {
                 "SUPABASE_URL": self.address,
                 "SUPABASE_ANON_KEY": anon,
