@@ -240,6 +240,7 @@ class Stack:
             "database_url": database_url,
             "journal": str(self.state.folder / "executor.journal"),
             "token": self.settings["SMC_EXECUTOR_TOKEN"],
+            "inject_delay_ms": self.hosted.inject_delay_ms,
             "command_keys": [{"key_id": "local", "public_key": base64.b64encode(public).decode()}],
             "accounts": [
                 {

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENVIRONMENT_FILE = "environment.json"  # in the state folder: the settings that the running supervisor gave to its parts
@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """base URL of the paper venue"""
     paper_token: SecretStr | None = None
     """drives the paper venue's clock"""
+    inject_delay_ms: int = Field(0, ge=0)
+    """the executor waits this long before each send; for tests"""
     api_url: str | None = None
     """base URL of the API, for the gateway"""
     market: Literal["auto", "live", "replay", "synthetic"] = "auto"
