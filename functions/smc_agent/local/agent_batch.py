@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from smc_agent.execution import Cancel, Decision, Figures, Place, Refused, cancel_payload, place_payload
+from smc_agent.execution import Cancel, Decision, Figures, Place, Refused, SessionConfig, cancel_payload, place_payload
 from smc_agent.local.agent_executor import Command
 from smc_agent.local.agent_sessions import Session
 from smc_agent.market import Bar, Market, milliseconds
@@ -67,7 +67,7 @@ class Batch:
                     self._add_signal(session, signal, strategy, close_ms)
                     command = Command(intent.order_id, session.account, "place", place_payload(intent))
                     details = {"signal_id": signal.id, "risk": str(intent.risk), "command": _as_json(command)}
-                    self._add(session, UUID(intent.order_id), f"intent:{intent.order_id}", "intent", "risk",
+                    self._add(session.config, UUID(intent.order_id), f"intent:{intent.order_id}", "intent", "risk",
                               intent.reason, details, close_ms)  # fmt: skip
                     self.triggers[f"intent:{intent.order_id}"] = Counter(
                         pattern_id(self.market, event_id) for event_id in signal.event_ids
@@ -76,16 +76,16 @@ class Batch:
                 case Refused(signal, code, reason):
                     self._add_signal(session, signal, strategy, close_ms)
                     details = {"signal_id": signal.id, "code": code}
-                    self._add(session, None, f"refusal:{session.id}:{signal.id}", "refusal", "risk", reason, details,
+                    self._add(session.config, None, f"refusal:{session.id}:{signal.id}", "refusal", "risk", reason, details,
                               close_ms)  # fmt: skip
                 case Cancel():
-                    commands.append(self.add_cancel(session, decision, strategy, close_ms))
+                    commands.append(self.add_cancel(session.config, decision, strategy, close_ms))
         return commands
 
-    def add_cancel(self, session: Session, cancel: Cancel, actor: str, market_ms: int) -> Command:
+    def add_cancel(self, session: SessionConfig, cancel: Cancel, actor: str, market_ms: int) -> Command:
         """Notes that an order is to be taken back; its command."""
         payload = cancel_payload(cancel.order_id, cancel.reason)
-        command = Command(cancel.command_id, session.account, "cancel", payload)
+        command = Command(cancel.command_id, str(session.portfolio_id), "cancel", payload)
         self._add(session, UUID(cancel.order_id), f"cancel:{cancel.order_id}", "cancel", actor, cancel.reason,
                   {"command": _as_json(command)}, market_ms)  # fmt: skip
         return command
@@ -101,18 +101,20 @@ class Batch:
     def _add_signal(self, session: Session, signal: Signal, actor: str, market_ms: int) -> None:
         details = signal.model_dump(mode="json")
         reasons = "; ".join(signal.reasons)
-        self._add(session, None, f"signal:{session.id}:{signal.id}", "signal", actor, reasons, details, market_ms)
+        self._add(
+            session.config, None, f"signal:{session.id}:{signal.id}", "signal", actor, reasons, details, market_ms
+        )
         # A signal is its user's own: the API passes it to nobody else.
         data = {**details, "session_id": str(session.id), "user_id": str(session.user_id)}
         self.messages.append({"type": "trade_signal", "symbol": signal.symbol, "data": data, "timestamp": market_ms})
 
     def _add(
-        self, session: Session, order_id: UUID | None, key: str, kind: str, actor: str, reason: str,
+        self, session: SessionConfig, order_id: UUID | None, key: str, kind: str, actor: str, reason: str,
         details: dict[str, Any], market_ms: int,
     ) -> None:  # fmt: skip
         self.facts.append(
             OrderEvent(
-                session.config.portfolio_id, session.id, order_id, key, kind, actor, reason,
+                session.portfolio_id, session.session_id, order_id, key, kind, actor, reason,
                 json.dumps(details, separators=(",", ":")), market_ms,
             )
         )  # fmt: skip

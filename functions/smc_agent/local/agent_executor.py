@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, ExecutorError, Snapshot, sign
+from smc_agent.local.agent_venue import VenueError
 
 log = logging.getLogger(__name__)
 
@@ -69,31 +70,31 @@ class PatientExecutor:
 
         return await self.until_answered(once)
 
-    async def drain_others(self, account: str) -> None:
+    async def drain_known(self, account: str) -> None:
         """As `drain`, for an account of no session; one that the executor does not have is passed over."""
         try:
             await self._client.drain(account)
         except ExecutorAway:
-            await self.drain(account)
+            await self.until_answered(lambda: self.drain_known(account))
         except ExecutorError:
             log.debug("executor: has no account %s", account)
 
-    async def until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What `ask` gives, asked again with growing pauses while the executor is away."""
+    async def until_answered(self, ask: Callable[[], Awaitable[T]], whom: str = "executor") -> T:
+        """What `ask` gives, asked again with growing pauses while the one who is asked is away."""
         wait, said = _FIRST_WAIT_S, False
         while True:
             try:
                 answer = await ask()
-            except ExecutorError as error:
+            except (ExecutorError, VenueError) as error:
                 if not said:
-                    log.warning("executor: %s; the market waits until it is back", error)
+                    log.warning("%s: %s; the market waits until it is back", whom, error)
                     said = True
                 if await stopped_within(self._stop, wait):
                     raise Stopped from None
                 wait = min(2 * wait, _LONGEST_WAIT_S)
             else:
                 if said:
-                    log.warning("executor: is back, going on")
+                    log.warning("%s: is back, going on", whom)
                 return answer
 
 

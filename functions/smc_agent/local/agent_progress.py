@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from smc_agent.execution import Cancel, Decision, Place, Refused
 from smc_agent.market import Market, milliseconds
 from smc_agent.market.source import Source
 
@@ -57,6 +58,13 @@ class Progress:
                 else:
                     log.warning("feed: %s speaks again", self.market)
             await asyncio.sleep(_FILE_S)
+
+    def count(self, decisions: list[Decision]) -> None:
+        """Counts what a session decided."""
+        for decision in decisions:
+            self.signals += not isinstance(decision, Cancel)
+            self.refusals += isinstance(decision, Refused)
+            self.orders += isinstance(decision, Place)
 
     @property
     def stale(self) -> bool:

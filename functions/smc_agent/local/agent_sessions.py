@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -28,6 +28,7 @@ class Session:
     on_paper: bool
     trader: Trader
     worst_drawdown: Decimal = Decimal(0)
+    breakers: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> UUID:
@@ -38,17 +39,17 @@ class Session:
         return str(self.config.portfolio_id)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Account:
-    """An account as last seen; `saved` is what the last checkpoint has of it."""
+    """An account as last seen."""
 
     snapshot: Snapshot
     view: AccountView
-    saved: str = ""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Account":
-        return cls(snapshot, snapshot.view())
+        # How many rows the executor has yet to write says nothing about the account.
+        return cls(snapshot.model_copy(update={"sink_pending": 0}), snapshot.view())
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,8 @@ async def active_sessions(connection: "Connection", market: Market) -> dict[UUID
     )
     sessions = {}
     for row in rows:
-        config = row["strategy_config"]
-        fields = json.loads(config) if isinstance(config, str) else config
         try:
-            session = SessionConfig.model_validate({**fields, "session_id": row["id"]})
+            session = SessionConfig.model_validate({**json.loads(row["strategy_config"]), "session_id": row["id"]})
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -83,6 +82,26 @@ async def active_sessions(connection: "Connection", market: Market) -> dict[UUID
             continue
         sessions[session.session_id] = SessionRow(session, row["user_id"], row["exchange"] == "paper")
     return sessions
+
+
+async def orphaned_entries(connection: "Connection", market: Market) -> list[tuple[SessionConfig, UUID, str]]:
+    """Entries of ended sessions on `market` that still work: (session, its user, order id)."""
+    rows = await connection.fetch(
+        "select o.id as order_id, s.id, s.user_id, s.strategy_config from orders o"
+        " join trading_sessions s on s.id = o.session_id and s.end_time is not null"
+        " where o.status in ('pending', 'open', 'partially_filled', 'unknown') and o.parent_id is null"
+        " and s.strategy_config ->> 'exchange' = $1 and s.strategy_config ->> 'symbol' = $2"
+        " and s.strategy_config ->> 'timeframe' = $3 order by o.created_at",
+        *market,
+    )
+    found = []
+    for row in rows:
+        try:
+            config = SessionConfig.model_validate({**json.loads(row["strategy_config"]), "session_id": row["id"]})
+        except ValidationError:
+            continue
+        found.append((config, row["user_id"], str(row["order_id"])))
+    return found
 
 
 async def paper_portfolios(connection: "Connection") -> set[str]:

@@ -151,17 +151,6 @@ class AgentStore:
         rows = await self.run(lambda connection: connection.fetch(_DECIDED, session, close))
         return [Command(**json.loads(row["command"])) for row in rows]
 
-    async def open_entries(self, session: UUID) -> list[str]:
-        """The ids of the session's entries that still work."""
-        rows = await self.run(
-            lambda connection: connection.fetch(
-                "select id from orders where session_id = $1 and parent_id is null"
-                " and status in ('pending', 'open', 'partially_filled', 'unknown') order by created_at",
-                session,
-            )
-        )
-        return [str(row["id"]) for row in rows]
-
     async def _connect(self) -> Connection:
         connection: Connection = await asyncpg.connect(self._url, timeout=10, command_timeout=60)
         if not await connection.fetchval(

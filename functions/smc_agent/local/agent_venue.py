@@ -1,7 +1,7 @@
 """The paper venue's clock: the agent tells it each bar, and when prices may move on."""
 
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 
@@ -19,6 +19,18 @@ class VenueAnswer(NamedTuple):
 
 class VenueError(Exception):
     """The paper venue refused, or did not answer; trying again is safe, for a bar counts once."""
+
+
+class Venue(Protocol):
+    """A venue that trades through recorded or live bars as it is told them."""
+
+    async def bar(self, symbol: str, timeframe: str, bar: Bar) -> VenueAnswer:
+        """Tells the venue the closed `bar`; it trades through it up to the first event. A repeated bar changes nothing."""
+        ...
+
+    async def go_on(self, symbol: str) -> VenueAnswer:
+        """Lets the bar go on after an event."""
+        ...
 
 
 class PaperVenue:

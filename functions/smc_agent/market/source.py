@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from smc_agent.market.bars import Bar, Bars
+from smc_agent.market.bars import Bar, Bars, Gap
 from smc_agent.market.generated import generated_chunks
 
 
@@ -58,6 +58,15 @@ class ReplaySource:
         self.exchange, self.symbol, self.timeframe = bars.exchange, bars.symbol, bars.timeframe
         self.total: int | None = len(bars)
         self._bars, self._speed = bars, speed
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Open times of the first and the last bar, epoch ms."""
+        return int(self._bars.time[0]), int(self._bars.time[-1])
+
+    def gaps(self) -> list[Gap]:
+        """Where bars are missing."""
+        return self._bars.gaps()
 
     async def bars(self, after: int | None) -> AsyncIterator[Bar]:
         begin = 0 if after is None else int(np.searchsorted(self._bars.time, after, side="right"))
