@@ -76,8 +76,8 @@ class Batch:
                 case Refused(signal, code, reason):
                     self._add_signal(session, signal, strategy, close_ms)
                     details = {"signal_id": signal.id, "code": code}
-                    self._add(session.config, None, f"refusal:{session.id}:{signal.id}", "refusal", "risk", reason, details,
-                              close_ms)  # fmt: skip
+                    key = f"refusal:{session.id}:{signal.id}"
+                    self._add(session.config, None, key, "refusal", "risk", reason, details, close_ms)
                 case Cancel():
                     commands.append(self.add_cancel(session.config, decision, strategy, close_ms))
         return commands

@@ -82,7 +82,7 @@ class Agent:
         return max(0.0, self._committed_at + BATCH_S - time.monotonic()) if self._batch.bars else None
 
     async def start(self) -> None:
-        """Restores what was last committed, and sends its commands again; CheckpointError when bars and state differ."""
+        """Restores the last commit and sends its commands again; CheckpointError when bars and state differ."""
         checkpoint = await self._store.checkpoint(f"detector:{self.market}")
         self._times = await self._store.run(lambda connection: bar_times(connection, self.market))
         if checkpoint is not None:

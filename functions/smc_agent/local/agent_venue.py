@@ -25,7 +25,7 @@ class Venue(Protocol):
     """A venue that trades through recorded or live bars as it is told them."""
 
     async def bar(self, symbol: str, timeframe: str, bar: Bar) -> VenueAnswer:
-        """Tells the venue the closed `bar`; it trades through it up to the first event. A repeated bar changes nothing."""
+        """Tells the venue the closed `bar`; it trades up to the first event. A repeated bar changes nothing."""
         ...
 
     async def go_on(self, symbol: str) -> VenueAnswer:
