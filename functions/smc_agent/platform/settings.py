@@ -6,7 +6,7 @@
 import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     """base URL of the paper venue"""
     paper_token: SecretStr | None = None
     """drives the paper venue's clock"""
-    inject_delay_ms: int = Field(0, ge=0)
+    inject_delay_ms: Annotated[int, Field(ge=0)] = 0
     """the executor waits this long before each send; for tests"""
     api_url: str | None = None
     """base URL of the API, for the gateway"""
