@@ -73,9 +73,7 @@ def reference(bars: list[Bar], params: DetectionParams) -> tuple[list[Row], list
     for i in range(len(bars)):
         high, low, close = highs[i], lows[i], closes[i]
         # 1
-        ranges.append(
-            high - low if i == 0 else max(high - low, abs(high - closes[i - 1]), abs(low - closes[i - 1]))
-        )
+        ranges.append(high - low if i == 0 else max(high - low, abs(high - closes[i - 1]), abs(low - closes[i - 1])))
         if i == params.atr_period - 1:
             total = 0.0
             for true_range in ranges:
@@ -170,7 +168,9 @@ def reference(bars: list[Bar], params: DetectionParams) -> tuple[list[Row], list
                 total += volumes[b]
             share = volumes[block] / total if total > 0 else None
             top, bottom = highs[block], lows[block]
-            block_id = emit("order_block", scale, direction, block, top, bottom, event, Extra("", volumes[block], share))
+            block_id = emit(
+                "order_block", scale, direction, block, top, bottom, event, Extra("", volumes[block], share)
+            )
             open_zone(Zone("order_block", block_id, scale, direction, block, top, bottom))
 
         # 6

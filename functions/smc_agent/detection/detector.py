@@ -10,7 +10,7 @@ from smc_agent.detection import kernel as k
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.params import DetectionParams
-from smc_agent.detection.state import new_state, pack, unpack, with_slots
+from smc_agent.detection.state import new_state, pack, unpack, with_room, with_slots
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 _RULES = {
@@ -21,7 +21,6 @@ _RULES = {
     k.NEGATIVE_VOLUME: "must not be negative",
     k.TIME_ORDER: "must be greater than the time of the bar before",
 }
-_BATCH_ROWS = 1 << 16
 Columns = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64],
                 NDArray[np.float64]]  # fmt: skip
 
@@ -40,9 +39,7 @@ class Detector:
         self._params = params
         self._state = state
         self._bar: Columns = (np.zeros(1, np.int64), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
-        self._out_i = np.empty((0, k.OUT_I), np.int64)
-        self._out_f = np.empty((0, k.OUT_F))
-        self._make_room(0)
+        self._make_room()
 
     @property
     def params(self) -> DetectionParams:
@@ -73,8 +70,10 @@ class Detector:
             except OverflowError:
                 raise DetectionInputError(0, column, "must fit 64 bits") from None
         first_id = int(self._state.ints[k.NEXT_ID])
+        out_i, out_f = self._state.out_i, self._state.out_f
         count = self._run(self._bar, 0)[1]
-        return rows(first_id, self._out_i[:count], self._out_f[:count]) if count else []
+        self._make_room()
+        return rows(first_id, out_i[:count], out_f[:count]) if count else []
 
     def extend(
         self, time: ArrayLike, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike
@@ -82,12 +81,18 @@ class Detector:
         """Takes many bars: columns of one length, time int64 in epoch milliseconds, the rest float64 or integers."""
         columns = _columns(time, open, high, low, close, volume)
         first_id = int(self._state.ints[k.NEXT_ID])
-        self._make_room(_BATCH_ROWS)
-        ints, floats, row = [np.empty((0, k.OUT_I), np.int64)], [np.empty((0, k.OUT_F))], 0
-        while row < len(columns[0]):
+        ints: list[NDArray[np.int64]] = []
+        floats: list[NDArray[np.float64]] = []
+        row = 0
+        while row < len(columns[0]) or not ints:
+            self._make_room(len(columns[0]) - row)
             row, count = self._run(columns, row)
-            ints.append(self._out_i[:count].copy())
-            floats.append(self._out_f[:count].copy())
+            ints.append(self._state.out_i[:count])
+            floats.append(self._state.out_f[:count])
+            self._state = with_room(self._state, 0)  # what was written belongs to the caller now
+        self._make_room()
+        if len(ints) == 1:
+            return Events(first_id, ints[0], floats[0])
         return Events(first_id, np.concatenate(ints), np.concatenate(floats))
 
     def save(self) -> bytes:
@@ -102,21 +107,20 @@ class Detector:
         return detector
 
     def _run(self, columns: Columns, start: int) -> tuple[int, int]:
-        """-> next row, events in `_out_*`; makes room for the next call."""
-        row, count, column, rule = k.run(self._state, *columns, start, self._out_i, self._out_f)
+        """-> next row, events written."""
+        row, count, column, rule = k.run(self._state, *columns, start)
         if rule:
+            self._make_room()
             raise DetectionInputError(row, COLUMNS[column], f"{_RULES[rule]} ({_shown(columns, row)})")
-        self._make_room(0)
+        if len(self._state.zones_i) - self._state.ints[k.LIVE] < k.ZONES_PER_BAR:
+            self._state = with_slots(self._state, 2 * len(self._state.zones_i))
         return row, count
 
-    def _make_room(self, at_least: int) -> None:
-        live, slots = self._state.ints[k.LIVE], len(self._state.zones_i)
-        if slots - live < k.ZONES_PER_BAR:
-            self._state = with_slots(self._state, 2 * slots)
-        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i)
-        if max(at_least, needed) > len(self._out_i):
-            size = max(at_least, needed)
-            self._out_i, self._out_f = np.empty((size, k.OUT_I), np.int64), np.empty((size, k.OUT_F))
+    def _make_room(self, bars: int = 0) -> None:
+        """Room for the events of any one bar, and of `bars` as they usually are."""
+        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + bars + bars // 4
+        if needed > len(self._state.out_i):
+            self._state = with_room(self._state, needed)
 
 
 def detect(

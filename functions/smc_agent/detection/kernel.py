@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +22,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """numba's njit with a cache on disk, and division by zero as IEEE has it; keeps the function's type."""
     return cast(F, numba.njit(cache=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """As `compiled`, for what runs on every bar: a call would copy the whole State."""
+    return cast(F, numba.njit(cache=True, error_model="numpy", forceinline=True)(function))
 
 
 KINDS = (
@@ -48,21 +54,22 @@ SCALES = ("", "internal", "swing")
 DIRECTIONS = ("bearish", "bullish")
 LABELS = ("", "HH", "LH", "HL", "LL")
 
-SWING_HIGH, EQUAL_HIGHS, BOS, CHOCH, ORDER_BLOCK, FVG_KIND = 0, 2, 4, 5, 6, 11
-ORDER_BLOCK_TOUCHED, ORDER_BLOCK_MITIGATED, BREAKER_BLOCK, BREAKER_BLOCK_INVALIDATED = 7, 8, 9, 10
-FVG_TOUCHED, EXPIRED = 12, 16
-NO_SCALE, INTERNAL, SWING = 0, 1, 2
+# What is passed as an argument is an int64, not a literal: numba would compile a function once for each literal.
+SWING_HIGH, EQUAL_HIGHS, BOS, CHOCH, ORDER_BLOCK, NEW_FVG = map(np.int64, (0, 2, 4, 5, 6, 11))
+ORDER_BLOCK_TOUCHED, ORDER_BLOCK_MITIGATED, BREAKER_BLOCK, BREAKER_BLOCK_INVALIDATED = map(np.int64, (7, 8, 9, 10))
+FVG_TOUCHED, EXPIRED = map(np.int64, (12, 16))  # by stage: touched, half filled, filled, ifvg; by Z_KIND
+NO_SCALE, INTERNAL, SWING, NO_REF = map(np.int64, (0, 1, 2, -1))
 
 # settings_i
-SIZE_SWING, SIZE_INTERNAL, SIZE_EQUAL, LONGEST, ATR_PERIOD, BREAK_BY_WICK, MITIGATION_BY_CLOSE, FVG_AUTO = range(8)
+SIZES, LONGEST, ATR_PERIOD, BREAK_BY_WICK, MITIGATION_BY_CLOSE, FVG_AUTO = 0, 3, 4, 5, 6, 7  # swing, internal, equal
 MAX_ZONES, RING_MASK, SETTINGS_I = 8, 9, 10
 # settings_f
 EQUAL_THRESHOLD, WILD_FACTOR, FVG_FACTOR, SETTINGS_F = range(4)
 # ints
-BARS, LAST_TIME, NEXT_ID, LIVE, FREE, LEG, TREND, STACK = 0, 1, 2, 3, 4, 5, 8, 10  # leg x3, trend x2, stack bounds x4
-INTS = 14
+BARS, LAST_TIME, NEXT_ID, LIVE, FREE, ROWS, HITS = range(7)  # FREE and what follows mean nothing between two calls
+LEG, TREND, STACK, INTS = 7, 10, 12, 16  # legs of swing, internal and equal; trends; first and end of each stack
 # floats
-ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, FLOATS = 0, 1, 2, 3, 5  # the last equal-size pivot's level: high, low
+ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, PRICE, FLOATS = 0, 1, 2, 3, 5, 9  # last equal-size levels; price of each heap
 # ring rows
 OPEN, HIGH, LOW, CLOSE, VOLUME, PARSED_HIGH, PARSED_LOW, RING = range(8)
 # pivots_i, pivots_f: rows scale * 2 + side, scale 0 internal, 1 swing; side 0 high, 1 low
@@ -71,8 +78,9 @@ P_LEVEL, P_BEFORE, P_PARSED, P_TOP, P_BOTTOM, P_VOLUME, P_TOTAL, PIVOT_F = range
 # zones_i, zones_f; a free slot has id -1 and the next free slot as its anchor
 Z_ID, Z_KIND, Z_DIRECTION, Z_SCALE, Z_ANCHOR, Z_STAGE, ZONE_I = range(7)
 Z_TOP, Z_BOTTOM, ZONE_F = range(3)
-BLOCK, BREAKER, FVG = 0, 1, 2  # Z_KIND
-HEAPS = 8
+BLOCK, BREAKER, FVG = map(np.int64, (0, 1, 2))  # Z_KIND
+# heaps: 2 by wick (below the price, above it) and 2 by close for gaps, the same for blocks
+GAPS, GAPS_BY_CLOSE, BLOCKS, HEAPS = map(np.int64, (0, 2, 4, 8))
 OUT_I, OUT_F = 4, 4  # code, anchor, confirmed, ref; top, bottom, volume, share
 ZONES_PER_BAR = 6  # four breaks and a gap can open five
 EVENTS_PER_BAR, EVENTS_PER_ZONE = 64, 4
@@ -80,12 +88,13 @@ EVENTS_PER_BAR, EVENTS_PER_ZONE = 64, 4
 # rules of the input, as `check` numbers them
 NOT_FINITE, NOT_POSITIVE, HIGH_BELOW, LOW_ABOVE, NEGATIVE_VOLUME, TIME_ORDER = 1, 2, 3, 4, 5, 6
 
+Index = int | np.int64
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
 
 
 class State(NamedTuple):
-    """Everything the machine remembers; the constants above name the places."""
+    """Everything the machine remembers, and where it writes; the constants above name the places."""
 
     settings_i: Int
     settings_f: Float
@@ -101,31 +110,51 @@ class State(NamedTuple):
     heap_slot: Int
     heap_size: Int
     hits: Int  # [3 * slots, 2]: scratch, what this bar does to zones
+    out_i: Int  # [rows, OUT_I]: the events of one call
+    out_f: Float
 
 
-@compiled
+def _borrowed(_typing: Any, array: Any) -> Any:
+    def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        view = context.make_array(array)(context, builder, args[0])
+        view.meminfo = view.meminfo.type(None)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+borrowed: Callable[[Any], Any] = intrinsic(_borrowed)
+"""The same array without its reference count. Counting (an atomic add at every use of a field of State) took three
+quarters of the time; the caller of `run` holds the arrays anyway."""
+
+
+# --- events ---
+
+
+@inlined
 def emit(
-    s: State, out_i: Int, out_f: Float, n: int, kind: int, scale: int, direction: int, anchor: int, confirmed: int,
-    top: float, bottom: float, ref: int,
-) -> int:  # fmt: skip
-    """Writes row n and returns the event's id; the caller counts n on."""
-    out_i[n, 0] = kind | scale << 8 | (1 if direction > 0 else 0) << 12
-    out_i[n, 1] = anchor
-    out_i[n, 2] = confirmed
-    out_i[n, 3] = ref
-    out_f[n, 0] = top
-    out_f[n, 1] = bottom
-    out_f[n, 2] = np.nan
-    out_f[n, 3] = np.nan
-    event_id = s.ints[NEXT_ID]
-    s.ints[NEXT_ID] = event_id + 1
+    s: State, kind: Index, scale: Index, direction: Index, anchor: Index, top: float, bottom: float, ref: Index
+) -> int:
+    """Writes one event of the current bar; -> its id."""
+    row, event_id = s.ints[ROWS], s.ints[NEXT_ID]
+    s.ints[ROWS], s.ints[NEXT_ID] = row + 1, event_id + 1
+    s.out_i[row, 0] = kind | scale << 8 | (1 if direction > 0 else 0) << 12
+    s.out_i[row, 1], s.out_i[row, 2], s.out_i[row, 3] = anchor, s.ints[BARS], ref
+    s.out_f[row, 0], s.out_f[row, 1], s.out_f[row, 2], s.out_f[row, 3] = top, bottom, np.nan, np.nan
     return int(event_id)
+
+
+@inlined
+def zone_event(s: State, slot: Index, kind: Index) -> int:
+    zone = s.zones_i[slot]
+    top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
+    return emit(s, kind, zone[Z_SCALE], zone[Z_DIRECTION], zone[Z_ANCHOR], top, bottom, zone[Z_ID])
 
 
 # --- heaps: a zone is in exactly one, under the price that makes the next thing happen ---
 
 
-@compiled
+@inlined
 def sift_up(keys: Float, slots: Int, at: int) -> None:
     key, slot = keys[at], slots[at]
     while at > 0:
@@ -137,7 +166,7 @@ def sift_up(keys: Float, slots: Int, at: int) -> None:
     keys[at], slots[at] = key, slot
 
 
-@compiled
+@inlined
 def sift_down(keys: Float, slots: Int, at: int, size: int) -> None:
     key, slot = keys[at], slots[at]
     while True:
@@ -153,75 +182,45 @@ def sift_down(keys: Float, slots: Int, at: int, size: int) -> None:
     keys[at], slots[at] = key, slot
 
 
-@compiled
-def remove(s: State, heap: int, at: int) -> None:
-    last = s.heap_size[heap] - 1
-    s.heap_size[heap] = last
-    if at != last:
-        keys, slots = s.heap_key[heap], s.heap_slot[heap]
-        keys[at], slots[at] = keys[last], slots[last]
-        sift_down(keys, slots, at, last)
-        sift_up(keys, slots, at)
-
-
-@compiled
-def waits_for(s: State, slot: int) -> tuple[int, float]:
-    """-> the heap in which a zone belongs and its key: the next thing happens when the heap's price is <= key.
-
-    Heaps: 4 * (gap 0, block 1) + 2 * (below the price 0, above 1) + (low or high 0, close 1).
-    """
+@inlined
+def place(s: State, slot: Index) -> None:
+    """Puts a zone into its heap: the next thing happens to it when the heap's price is at or below the key."""
     kind, stage = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE]
     top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
-    heap = 0 if kind == FVG else 4
-    if s.zones_i[slot, Z_DIRECTION] > 0:
-        near, half, far = top, (top + bottom) * 0.5, bottom
-    else:
-        heap += 2
-        near, half, far = -bottom, -((top + bottom) * 0.5), -top
-    past = np.nextafter(far, -np.inf)  # "below the far edge" is "at or below the next number"
+    above = 0 if s.zones_i[slot, Z_DIRECTION] > 0 else 1
+    near, half, far = top, (top + bottom) * 0.5, bottom
+    if above:
+        near, half, far = -bottom, -half, -top
+    key = np.nextafter(far, -np.inf)  # "below the far edge" is "at or below the next number"
     if kind == FVG:
-        if stage == 0:
-            return heap, near
-        if stage == 1:
-            return heap, half
-        return (heap, past) if stage == 2 else (heap + 1, past)
-    if kind == BLOCK and stage == 0:
-        return heap, near
-    return heap + s.settings_i[MITIGATION_BY_CLOSE], past
-
-
-@compiled
-def place(s: State, slot: int) -> None:
-    heap, key = waits_for(s, slot)
+        heap = above + (GAPS_BY_CLOSE if stage == 3 else GAPS)
+        if stage < 2:
+            key = near if stage == 0 else half
+    elif kind == BLOCK and stage == 0:
+        heap, key = above + BLOCKS, near
+    else:
+        heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
     size = s.heap_size[heap]
     s.heap_key[heap, size], s.heap_slot[heap, size] = key, slot
     s.heap_size[heap] = size + 1
     sift_up(s.heap_key[heap], s.heap_slot[heap], size)
 
 
+@inlined
+def take_first(s: State, heap: int) -> int:
+    keys, slots = s.heap_key[heap], s.heap_slot[heap]
+    slot, last = slots[0], s.heap_size[heap] - 1
+    s.heap_size[heap] = last
+    keys[0], slots[0] = keys[last], slots[last]
+    sift_down(keys, slots, 0, last)
+    return int(slot)
+
+
 # --- zones ---
 
 
-@compiled
-def open_zone(
-    s: State, event_id: int, kind: int, scale: int, direction: int, anchor: int, top: float, bottom: float
-) -> None:
-    slot = s.ints[FREE]
-    s.ints[FREE] = s.zones_i[slot, Z_ANCHOR]
-    s.ints[LIVE] += 1
-    s.zones_i[slot, Z_ID] = event_id
-    s.zones_i[slot, Z_KIND] = kind
-    s.zones_i[slot, Z_DIRECTION] = direction
-    s.zones_i[slot, Z_SCALE] = scale
-    s.zones_i[slot, Z_ANCHOR] = anchor
-    s.zones_i[slot, Z_STAGE] = 0
-    s.zones_f[slot, Z_TOP] = top
-    s.zones_f[slot, Z_BOTTOM] = bottom
-    place(s, slot)
-
-
-@compiled
-def free(s: State, slot: int) -> None:
+@inlined
+def free(s: State, slot: Index) -> None:
     s.zones_i[slot, Z_ID] = -1
     s.zones_i[slot, Z_ANCHOR] = s.ints[FREE]
     s.ints[FREE] = slot
@@ -229,53 +228,47 @@ def free(s: State, slot: int) -> None:
 
 
 @compiled
-def zone_event(s: State, out_i: Int, out_f: Float, n: int, i: int, slot: int, kind: int) -> int:
-    zone = s.zones_i[slot]
-    return emit(
-        s, out_i, out_f, n, kind, zone[Z_SCALE], zone[Z_DIRECTION], zone[Z_ANCHOR], i,
-        s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM], zone[Z_ID],
-    )  # fmt: skip
+def place_all(s: State) -> None:
+    """Builds the heaps of a state that has only its zones."""
+    s.heap_size[:] = 0
+    for slot in range(len(s.zones_i)):
+        if s.zones_i[slot, Z_ID] >= 0:
+            place(s, slot)
 
 
 @compiled
-def expire_oldest(s: State, out_i: Int, out_f: Float, n: int, i: int) -> int:
-    """Ends the zone with the lowest id when there are too many; -> events written."""
-    if s.ints[LIVE] <= s.settings_i[MAX_ZONES]:
-        return n
-    oldest = -1
+def expire_oldest(s: State) -> None:
+    """Ends the zone with the lowest id; rare, so heaps are rebuilt rather than searched."""
+    oldest: Index = NO_REF
     for slot in range(len(s.zones_i)):
         if s.zones_i[slot, Z_ID] >= 0 and (oldest < 0 or s.zones_i[slot, Z_ID] < s.zones_i[oldest, Z_ID]):
             oldest = slot
-    heap, _ = waits_for(s, oldest)
-    at = 0
-    while s.heap_slot[heap, at] != oldest:
-        at += 1
-    remove(s, heap, at)
-    zone_event(s, out_i, out_f, n, i, oldest, EXPIRED + s.zones_i[oldest, Z_KIND])
+    zone_event(s, oldest, EXPIRED + s.zones_i[oldest, Z_KIND])
     free(s, oldest)
-    return n + 1
+    place_all(s)
 
 
 @compiled
-def collect(s: State, heap: int, price: float, found: int) -> int:
-    """Takes what `price` sets off out of a heap, moving each zone on by one stage; -> hits so far."""
-    while s.heap_size[heap] > 0 and s.heap_key[heap, 0] >= price:
-        slot = s.heap_slot[heap, 0]
-        remove(s, heap, 0)
-        stage, kind = s.zones_i[slot, Z_STAGE], s.zones_i[slot, Z_KIND]
-        s.hits[found, 0] = s.zones_i[slot, Z_ID] * 4 + stage
-        s.hits[found, 1] = slot
-        found += 1
-        s.zones_i[slot, Z_STAGE] = stage + 1
-        if stage < (3 if kind == FVG else 1 - kind):
-            place(s, slot)
-    return found
+def open_zone(
+    s: State, event_id: Index, kind: Index, scale: Index, direction: Index, anchor: Index, top: float, bottom: float
+) -> None:
+    slot = s.ints[FREE]
+    zone = s.zones_i[slot]
+    s.ints[FREE] = zone[Z_ANCHOR]
+    s.ints[LIVE] += 1
+    zone[Z_ID], zone[Z_KIND], zone[Z_SCALE], zone[Z_DIRECTION] = event_id, kind, scale, direction
+    zone[Z_ANCHOR], zone[Z_STAGE] = anchor, 0
+    s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM] = top, bottom
+    place(s, slot)
+    if s.ints[LIVE] > s.settings_i[MAX_ZONES]:
+        expire_oldest(s)
 
 
 @compiled
-def sort_hits(hits: Int, size: int) -> None:
-    """Shell sort by id and stage: few as a rule, and not quadratic on the bar that ends them all."""
-    gap = size // 2
+def apply_hits(s: State) -> None:
+    """Writes the events of the zones that were hit, oldest zone first, each zone's in their order."""
+    hits, size = s.hits, s.ints[HITS]
+    gap = size // 2  # Shell sort: few hits as a rule, and not quadratic on the bar that ends them all
     while gap > 0:
         for k in range(gap, size):
             key, slot = hits[k, 0], hits[k, 1]
@@ -285,40 +278,49 @@ def sort_hits(hits: Int, size: int) -> None:
                 at -= gap
             hits[at, 0], hits[at, 1] = key, slot
         gap //= 2
-
-
-@compiled
-def apply_hits(s: State, out_i: Int, out_f: Float, n: int, i: int, found: int) -> int:
-    """Writes the events of what `collect` found, oldest zone first; -> events written."""
-    sort_hits(s.hits, found)
-    for k in range(found):
-        stage, slot = s.hits[k, 0] & 3, s.hits[k, 1]
-        kind = s.zones_i[slot, Z_KIND]
+    for k in range(size):
+        stage, slot = hits[k, 0] & 3, hits[k, 1]
+        zone = s.zones_i[slot]
+        kind = zone[Z_KIND]
         if kind == FVG:
-            zone_event(s, out_i, out_f, n, i, slot, FVG_TOUCHED + stage)
-            if stage == 3:
-                free(s, slot)
+            event = FVG_TOUCHED + stage
         elif kind == BREAKER:
-            zone_event(s, out_i, out_f, n, i, slot, BREAKER_BLOCK_INVALIDATED)
-            free(s, slot)
-        elif stage == 0:
-            zone_event(s, out_i, out_f, n, i, slot, ORDER_BLOCK_TOUCHED)
+            event = BREAKER_BLOCK_INVALIDATED
         else:
-            zone_event(s, out_i, out_f, n, i, slot, ORDER_BLOCK_MITIGATED)
-            n += 1
-            s.zones_i[slot, Z_DIRECTION] = -s.zones_i[slot, Z_DIRECTION]
-            s.zones_i[slot, Z_ID] = zone_event(s, out_i, out_f, n, i, slot, BREAKER_BLOCK)
-            s.zones_i[slot, Z_KIND] = BREAKER
-            s.zones_i[slot, Z_STAGE] = 0
+            event = ORDER_BLOCK_TOUCHED if stage == 0 else ORDER_BLOCK_MITIGATED
+        zone_event(s, slot, event)
+        if event == ORDER_BLOCK_MITIGATED:
+            zone[Z_DIRECTION] = -zone[Z_DIRECTION]
+            zone[Z_ID] = zone_event(s, slot, BREAKER_BLOCK)
+            zone[Z_KIND], zone[Z_STAGE] = BREAKER, 0
             place(s, slot)
-        n += 1
-    return n
+        elif kind == BREAKER or (kind == FVG and stage == 3):
+            free(s, slot)
+
+
+@inlined
+def settle(s: State, first: Index, end: Index) -> None:
+    """Lets this bar's prices set off what waits in the heaps `first` to `end`, wicks before closes."""
+    s.ints[HITS] = 0
+    for heap in range(first, end):
+        price = s.floats[PRICE + (heap & 3)]
+        while s.heap_size[heap] > 0 and s.heap_key[heap, 0] >= price:
+            slot = take_first(s, heap)
+            zone, hit = s.zones_i[slot], s.ints[HITS]
+            stage = zone[Z_STAGE]
+            s.hits[hit, 0], s.hits[hit, 1] = zone[Z_ID] * 4 + stage, slot
+            s.ints[HITS] = hit + 1
+            zone[Z_STAGE] = stage + 1
+            if stage < (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
+                place(s, slot)
+    if s.ints[HITS] > 0:
+        apply_hits(s)
 
 
 # --- pivots and breaks ---
 
 
-@compiled
+@inlined
 def enter_stacks(s: State, i: int, high: float, low: float) -> None:
     """Keeps, for highs and lows, the bars that no later bar has reached."""
     mask = s.settings_i[RING_MASK]
@@ -338,10 +340,10 @@ def enter_stacks(s: State, i: int, high: float, low: float) -> None:
         s.ints[STACK + 2 * side], s.ints[STACK + 2 * side + 1] = first, end + 1
 
 
-@compiled
-def leg_change(s: State, i: int, leg: int, size: int) -> int:
-    """-> 0 when bar i confirms a high of this size, 1 a low, -1 neither."""
-    bar = i - size
+@inlined
+def leg_change(s: State, i: int, leg: int) -> int:
+    """-> 0 when bar i confirms a high of this leg's size, 1 a low, -1 neither."""
+    bar = i - s.settings_i[SIZES + leg]
     if bar < 0:
         return -1
     at = bar & s.settings_i[RING_MASK]
@@ -357,8 +359,8 @@ def leg_change(s: State, i: int, leg: int, size: int) -> int:
     return 0 if now < 0 else 1
 
 
-@compiled
-def watch(s: State, pivot: int, bar: int) -> None:
+@inlined
+def watch(s: State, pivot: Index, bar: Index) -> None:
     """Takes a bar into the window in which a break of this pivot would look for its order block."""
     at = bar & s.settings_i[RING_MASK]
     p, ring = s.pivots_f[pivot], s.ring
@@ -370,28 +372,60 @@ def watch(s: State, pivot: int, bar: int) -> None:
 
 
 @compiled
-def new_pivot(s: State, out_i: Int, out_f: Float, n: int, i: int, scale: int, side: int, size: int) -> int:
-    pivot, anchor = 2 * (scale - 1) + side, i - size
+def new_pivot(s: State, scale: Index, side: Index, anchor: Index) -> None:
+    pivot = 2 * (scale - 1) + side
     p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
     level = s.ring[HIGH if side == 0 else LOW, anchor & s.settings_i[RING_MASK]]
-    event_id = emit(s, out_i, out_f, n, SWING_HIGH + side, scale, -1 if side == 0 else 1, anchor, i, level, level, -1)
+    event_id = emit(s, SWING_HIGH + side, scale, 2 * side - 1, anchor, level, level, NO_REF)
     if p_i[P_ID] >= 0:
-        above = level > p_f[P_LEVEL]
-        below = level < p_f[P_LEVEL]
+        above, below = level > p_f[P_LEVEL], level < p_f[P_LEVEL]
         label = (1 if above else 2) if side == 0 else (4 if below else 3)
-        out_i[n, 0] |= label << 16
+        s.out_i[s.ints[ROWS] - 1, 0] |= label << 16
     p_i[P_ANCHOR], p_i[P_ID], p_i[P_BROKEN] = anchor, event_id, 0
     p_f[P_LEVEL], p_f[P_PARSED], p_f[P_TOTAL] = level, np.inf, 0.0
-    for bar in range(anchor, i):
+    for bar in range(anchor, s.ints[BARS]):
         watch(s, pivot, bar)
-    return n + 1
+
+
+@inlined
+def pivots(s: State, i: int, atr: float) -> None:
+    """Step 3."""
+    for leg in range(3):
+        side = leg_change(s, i, leg)
+        if side < 0:
+            continue
+        anchor = i - s.settings_i[SIZES + leg]
+        if leg < 2:
+            new_pivot(s, 2 - leg, side, anchor)
+            continue
+        level = s.ring[HIGH if side == 0 else LOW, anchor & s.settings_i[RING_MASK]]
+        last = s.floats[EQUAL_LEVEL + side]
+        s.floats[EQUAL_LEVEL + side] = level
+        if abs(level - last) < s.settings_f[EQUAL_THRESHOLD] * atr:
+            top, bottom = max(level, last), min(level, last)
+            emit(s, EQUAL_HIGHS + side, NO_SCALE, 2 * side - 1, anchor, top, bottom, NO_REF)
 
 
 @compiled
-def breaks(s: State, out_i: Int, out_f: Float, n: int, i: int, high: float, low: float, close: float) -> int:
-    """Steps 4 and 5: the breaks of this bar, then the order block that each leaves; -> events written."""
+def leave_blocks(s: State, broken: int, break_id: int) -> None:
+    """Step 5: the order block of each pivot whose bit is set, in the order of their breaks."""
+    for pivot in range(4):
+        if broken >> pivot & 1:
+            p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
+            scale, direction = (pivot >> 1) + 1, 1 - 2 * (pivot & 1)
+            top, bottom, bar = p_f[P_TOP], p_f[P_BOTTOM], p_i[P_BLOCK]
+            event_id = emit(s, ORDER_BLOCK, scale, direction, bar, top, bottom, break_id)
+            row = s.ints[ROWS] - 1
+            s.out_f[row, 2], s.out_f[row, 3] = p_f[P_VOLUME], p_f[P_VOLUME] / p_f[P_TOTAL]
+            open_zone(s, event_id, BLOCK, scale, direction, bar, top, bottom)
+            break_id += 1
+
+
+@inlined
+def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
+    """Steps 4 and 5: the breaks of this bar, then the order block that each leaves."""
     prev = (i - 1) & s.settings_i[RING_MASK]
-    first, broken = n, np.empty(4, np.int64)
+    first_id, broken = s.ints[NEXT_ID], 0
     for pivot in range(4):
         scale, side = pivot >> 1, pivot & 1
         p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
@@ -401,31 +435,20 @@ def breaks(s: State, out_i: Int, out_f: Float, n: int, i: int, high: float, low:
         if s.settings_i[BREAK_BY_WICK]:
             now, before = (high, s.ring[HIGH, prev]) if side == 0 else (low, s.ring[LOW, prev])
         level, level_before = p_f[P_LEVEL], p_f[P_BEFORE]
-        if not ((now > level and before <= level_before) if side == 0 else (now < level and before >= level_before)):
-            continue
-        p_i[P_BROKEN] = 1
-        direction = 1 if side == 0 else -1
-        kind = CHOCH if s.ints[TREND + scale] == -direction else BOS
-        s.ints[TREND + scale] = direction
-        broken[n - first] = pivot
-        emit(s, out_i, out_f, n, kind, scale + 1, direction, p_i[P_ANCHOR], i, level, level, p_i[P_ID])
-        n += 1
-    count, break_id = n - first, s.ints[NEXT_ID] - (n - first)
-    for k in range(count):
-        pivot = broken[k]
-        p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
-        scale, direction = (pivot >> 1) + 1, 1 if pivot & 1 == 0 else -1
-        top, bottom, bar = p_f[P_TOP], p_f[P_BOTTOM], p_i[P_BLOCK]
-        event_id = emit(s, out_i, out_f, n, ORDER_BLOCK, scale, direction, bar, i, top, bottom, break_id + k)
-        out_f[n, 2], out_f[n, 3] = p_f[P_VOLUME], p_f[P_VOLUME] / p_f[P_TOTAL]
-        open_zone(s, event_id, BLOCK, scale, direction, bar, top, bottom)
-        n = expire_oldest(s, out_i, out_f, n + 1, i)
-    return n
+        if (now > level and before <= level_before) if side == 0 else (now < level and before >= level_before):
+            p_i[P_BROKEN] = 1
+            broken |= 1 << pivot
+            direction = 1 - 2 * side
+            kind = CHOCH if s.ints[TREND + scale] == -direction else BOS
+            s.ints[TREND + scale] = direction
+            emit(s, kind, scale + 1, direction, p_i[P_ANCHOR], level, level, p_i[P_ID])
+    if broken:
+        leave_blocks(s, broken, first_id)
 
 
-@compiled
-def new_gap(s: State, out_i: Int, out_f: Float, n: int, i: int, high: float, low: float) -> int:
-    """Step 7's first half: the gap that this bar leaves, if any; -> events written."""
+@inlined
+def new_gap(s: State, i: int, high: float, low: float) -> None:
+    """Step 7, first half: the gap that this bar leaves, if any."""
     mask = s.settings_i[RING_MASK]
     mid, old = (i - 1) & mask, (i - 2) & mask
     if low > s.ring[HIGH, old] and s.ring[CLOSE, mid] > s.ring[HIGH, old]:
@@ -433,26 +456,22 @@ def new_gap(s: State, out_i: Int, out_f: Float, n: int, i: int, high: float, low
     elif high < s.ring[LOW, old] and s.ring[CLOSE, mid] < s.ring[LOW, old]:
         direction, top, bottom = -1, s.ring[LOW, old], high
     else:
-        return n
+        return
     body = (s.ring[CLOSE, mid] - s.ring[OPEN, mid]) / s.ring[OPEN, mid]
     if s.settings_i[FVG_AUTO] and not direction * body > s.settings_f[FVG_FACTOR] * (s.floats[BODY_SUM] / i):
-        return n
-    event_id = emit(s, out_i, out_f, n, FVG_KIND, NO_SCALE, direction, i - 1, i, top, bottom, -1)
+        return
+    event_id = emit(s, NEW_FVG, NO_SCALE, direction, i - 1, top, bottom, NO_REF)
     open_zone(s, event_id, FVG, NO_SCALE, direction, i - 1, top, bottom)
-    return expire_oldest(s, out_i, out_f, n + 1, i)
 
 
 # --- one bar, and many ---
 
 
-@compiled
-def step(
-    s: State, out_i: Int, out_f: Float, n: int, open_: float, high: float, low: float, close: float, volume: float
-) -> int:
-    """One bar through the steps of the rules; -> events written."""
-    i = s.ints[BARS]
+@inlined
+def step(s: State, open_: float, high: float, low: float, close: float, volume: float) -> None:
+    """One bar through the steps of the rules."""
+    i, ring, floats = s.ints[BARS], s.ring, s.floats
     at, prev = i & s.settings_i[RING_MASK], (i - 1) & s.settings_i[RING_MASK]
-    ring, floats = s.ring, s.floats
 
     # 1. volatility
     true_range = high - low
@@ -469,54 +488,33 @@ def step(
     wild = high - low >= s.settings_f[WILD_FACTOR] * atr
     ring[OPEN, at], ring[HIGH, at], ring[LOW, at], ring[CLOSE, at], ring[VOLUME, at] = open_, high, low, close, volume
     ring[PARSED_HIGH, at], ring[PARSED_LOW, at] = (low, high) if wild else (high, low)
+    floats[PRICE], floats[PRICE + 1], floats[PRICE + 2], floats[PRICE + 3] = low, -high, close, -close
 
     # 2. gaps that this bar fills
-    found = collect(s, 2, -high, collect(s, 0, low, 0))
-    if found > 0:
-        n = apply_hits(s, out_i, out_f, n, i, found)
+    settle(s, GAPS, GAPS_BY_CLOSE)
 
     # 3. pivots
     for pivot in range(4):
         s.pivots_f[pivot, P_BEFORE] = s.pivots_f[pivot, P_LEVEL]
     enter_stacks(s, i, high, low)
-    for scale in (SWING, INTERNAL):
-        size = s.settings_i[SIZE_SWING if scale == SWING else SIZE_INTERNAL]
-        side = leg_change(s, i, scale - 1, size)
-        if side >= 0:
-            n = new_pivot(s, out_i, out_f, n, i, scale, side, size)
-    size = s.settings_i[SIZE_EQUAL]
-    side = leg_change(s, i, 2, size)
-    if side >= 0:
-        level = ring[HIGH if side == 0 else LOW, (i - size) & s.settings_i[RING_MASK]]
-        last = floats[EQUAL_LEVEL + side]
-        floats[EQUAL_LEVEL + side] = level
-        if abs(level - last) < s.settings_f[EQUAL_THRESHOLD] * atr:
-            top, bottom = max(level, last), min(level, last)
-            emit(s, out_i, out_f, n, EQUAL_HIGHS + side, NO_SCALE, 2 * side - 1, i - size, i, top, bottom, -1)
-            n += 1
+    pivots(s, i, atr)
 
     # 4. and 5. breaks and their order blocks; then this bar joins the windows of the pivots that still stand
-    n = breaks(s, out_i, out_f, n, i, high, low, close)
+    breaks(s, i, high, low, close)
     for pivot in range(4):
         if s.pivots_i[pivot, P_ID] >= 0 and s.pivots_i[pivot, P_BROKEN] == 0:
             watch(s, pivot, i)
 
-    # 6. order blocks that this bar touches or ends
-    found = collect(s, 6, -high, collect(s, 4, low, 0))
-    found = collect(s, 7, -close, collect(s, 5, close, found))
-    if found > 0:
-        n = apply_hits(s, out_i, out_f, n, i, found)
+    # 6. order blocks that this bar touches or ends, and breakers that it ends
+    settle(s, BLOCKS, HEAPS)
 
     # 7. new gaps, and filled ones that this bar closes through
     if i >= 2:
-        n = new_gap(s, out_i, out_f, n, i, high, low)
-    found = collect(s, 3, -close, collect(s, 1, close, 0))
-    if found > 0:
-        n = apply_hits(s, out_i, out_f, n, i, found)
+        new_gap(s, i, high, low)
+    settle(s, GAPS_BY_CLOSE, BLOCKS)
 
     floats[BODY_SUM] += abs((close - open_) / open_)
     s.ints[BARS] = i + 1
-    return n
 
 
 @compiled
@@ -545,23 +543,29 @@ def check(
 
 @compiled
 def run(
-    s: State, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float, start: int,
-    out_i: Int, out_f: Float,
-) -> tuple[int, int, int, int]:  # fmt: skip
+    state: State, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float, start: int
+) -> tuple[int, int, int, int]:
     """Works bars from row `start` through `step`; -> next row, events written, fault's column, fault's rule.
 
     Nothing is done when any row has a fault (then the first value is its row). Stops before a bar for which the zones'
     slots or the rows of `out` might not suffice: the caller makes room and goes on.
     """
+    s = State(
+        borrowed(state.settings_i), borrowed(state.settings_f), borrowed(state.ints), borrowed(state.floats),
+        borrowed(state.ring), borrowed(state.stacks), borrowed(state.pivots_i), borrowed(state.pivots_f),
+        borrowed(state.zones_i), borrowed(state.zones_f), borrowed(state.heap_key), borrowed(state.heap_slot),
+        borrowed(state.heap_size), borrowed(state.hits), borrowed(state.out_i), borrowed(state.out_f),
+    )  # fmt: skip
     if start == 0:
         row, column, rule = check(s.ints[BARS], s.ints[LAST_TIME], time, open_, high, low, close, volume)
         if rule > 0:
             return row, 0, column, rule
-    n = 0
+    s.ints[ROWS] = 0
     for k in range(start, len(time)):
         live = s.ints[LIVE]
-        if len(s.zones_i) - live < ZONES_PER_BAR or len(out_i) - n < EVENTS_PER_BAR + EVENTS_PER_ZONE * live:
-            return k, n, 0, 0
-        n = step(s, out_i, out_f, n, open_[k], high[k], low[k], close[k], volume[k])
+        room = len(s.out_i) - s.ints[ROWS] >= EVENTS_PER_BAR + EVENTS_PER_ZONE * live
+        if not room or len(s.zones_i) - live < ZONES_PER_BAR:
+            return k, s.ints[ROWS], 0, 0
+        step(s, open_[k], high[k], low[k], close[k], volume[k])
         s.ints[LAST_TIME] = time[k]
-    return len(time), n, 0, 0
+    return len(time), s.ints[ROWS], 0, 0

@@ -24,7 +24,7 @@ def rule_text(kind: str, params: DetectionParams) -> str:
         "order_block_mitigated": f"The order block ends: {ends} its far edge.",
         "breaker_block": "A mitigated order block acts in the other direction.",
         "breaker_block_invalidated": f"The breaker block ends: {ends} its far edge.",
-        "fvg": f"Fair value gap: the bars around the middle one leave a gap; the middle one closes past the first{body}.",
+        "fvg": f"Fair value gap: the bars around the middle one leave a gap and it closes past the first{body}.",
         "fvg_touched": "The price reaches the gap for the first time.",
         "fvg_half_filled": "The price reaches the middle of the gap for the first time.",
         "fvg_filled": "The price passes the far edge of the gap.",

@@ -21,9 +21,7 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
     longest = max(params.swing, params.internal, params.equal)
     ring = 1 << (longest + 3).bit_length()
     settings_i = np.zeros(k.SETTINGS_I, np.int64)
-    settings_i[k.SIZE_SWING] = params.swing
-    settings_i[k.SIZE_INTERNAL] = params.internal
-    settings_i[k.SIZE_EQUAL] = params.equal
+    settings_i[k.SIZES : k.SIZES + 3] = params.swing, params.internal, params.equal
     settings_i[k.LONGEST] = longest
     settings_i[k.ATR_PERIOD] = params.atr_period
     settings_i[k.BREAK_BY_WICK] = params.break_by == "wick"
@@ -56,6 +54,8 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
         heap_slot=np.empty((k.HEAPS, 0), np.int64),
         heap_size=np.zeros(k.HEAPS, np.int64),
         hits=np.empty((0, 2), np.int64),
+        out_i=np.empty((0, k.OUT_I), np.int64),
+        out_f=np.empty((0, k.OUT_F)),
     )
     return with_slots(empty, slots)
 
@@ -77,12 +77,17 @@ def with_slots(state: k.State, slots: int) -> k.State:
     return state._replace(zones_i=zones_i, zones_f=zones_f, heap_key=heap_key, heap_slot=heap_slot, hits=hits)
 
 
+def with_room(state: k.State, rows: int) -> k.State:
+    """The same state with fresh memory for as many events."""
+    return state._replace(out_i=np.empty((rows, k.OUT_I), np.int64), out_f=np.empty((rows, k.OUT_F)))
+
+
 def pack(params: DetectionParams, state: k.State) -> bytes:
     """Everything needed to continue; equal for equal histories, however the bars were cut into pieces."""
     live = np.flatnonzero(state.zones_i[:, k.Z_ID] >= 0)
     live = live[np.argsort(state.zones_i[live, k.Z_ID])]
     ints = state.ints.copy()
-    ints[k.FREE] = 0  # slots and heaps are rebuilt by `unpack`
+    ints[[k.FREE, k.ROWS, k.HITS]] = 0  # slots and heaps are rebuilt by `unpack`
     text = params.model_dump_json().encode()
     parts = [ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f]
     parts += [state.zones_i[live], state.zones_f[live]]
@@ -118,6 +123,5 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
     if offset != len(body):
         raise DetectionStateError("state has another length than its parameters say")
     state.ints[k.FREE] = free + zones
-    for slot in range(zones):
-        k.place(state, slot)
+    k.place_all(state)
     return params, state
