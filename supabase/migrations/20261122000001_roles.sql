@@ -22,5 +22,7 @@ grant usage on schema private to smc_functions, smc_executor;
 -- Hosted Supabase grants everything in public to anon and authenticated by default. Deny first; each table grants what it means to.
 alter default privileges in schema public revoke all on tables from anon, authenticated;
 alter default privileges in schema public revoke all on sequences from anon, authenticated;
-alter default privileges in schema public revoke execute on functions from public, anon, authenticated;
+alter default privileges in schema public revoke execute on functions from anon, authenticated;
+-- For all schemas: a default that PUBLIC has by itself cannot be taken away for one schema alone.
+alter default privileges revoke execute on functions from public;
 grant usage on schema public to anon, authenticated, service_role, smc_functions, smc_executor;

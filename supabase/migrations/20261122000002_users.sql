@@ -33,7 +33,6 @@ create function private.set_user_role(user_id uuid, new_role text) returns void
 language sql security definer set search_path = '' as $$
   update public.users set role = new_role where id = user_id
 $$;
-revoke all on function private.set_user_role from public, anon, authenticated;
 grant execute on function private.set_user_role to service_role;
 
 create table public.api_keys (

@@ -38,7 +38,6 @@ begin
     month := month + interval '1 month';
   end loop;
 end $$;
-revoke all on function private.ensure_partitions from public;
 grant execute on function private.ensure_partitions to smc_functions, smc_executor;
 
 select private.create_time_table('market_data', 'timestamp', $ddl$

@@ -13,8 +13,6 @@ create table public.trading_sessions (
 create index idx_sessions_user_id on public.trading_sessions (user_id);
 create index idx_sessions_start_time on public.trading_sessions (start_time desc);
 alter table public.trading_sessions enable row level security;
-create policy "trading_sessions: manage own" on public.trading_sessions for all to authenticated
-  using (user_id = auth.uid()) with check (user_id = auth.uid());
 create policy "trading_sessions: functions" on public.trading_sessions for all to smc_functions using (true) with check (true);
 grant select on public.trading_sessions to authenticated;
 -- Results are the program's to write; a user opens, renames, configures and ends a session.
@@ -55,6 +53,12 @@ language sql stable security definer set search_path = '' as
 $$ select exists (select from public.portfolios where id = portfolio and user_id = auth.uid()) $$;
 grant execute on function private.owns_portfolio to authenticated;
 grant usage on schema private to authenticated;
+
+-- A session trades the portfolio that its configuration names, so that has to be the user's own too.
+create policy "trading_sessions: manage own" on public.trading_sessions for all to authenticated
+  using (user_id = auth.uid())
+  with check (user_id = auth.uid() and (strategy_config ->> 'portfolio_id' is null
+                                        or private.owns_portfolio((strategy_config ->> 'portfolio_id')::uuid)));
 
 select private.create_time_table('orders', 'created_at', $ddl$
   create table public.orders (

@@ -9,31 +9,41 @@ create function private.row_as_text(value jsonb) returns jsonb language sql immu
   select jsonb_object_agg(key, case when jsonb_typeof(v) = 'number' then to_jsonb(v #>> '{}') else v end) from jsonb_each(value) as e (key, v)
 $$;
 
+-- The next number of a user's channel. The lock on it is held until the end of the transaction, which is why all that takes it runs at
+-- commit (deferred triggers): numbers have no gaps, are committed in their order, and writers cannot wait for each other in a circle.
+create function private.take_seq(owner uuid) returns bigint language sql as $$
+  insert into private.user_channel as c (user_id, seq) values (owner, 1)
+    on conflict (user_id) do update set seq = c.seq + 1 returning seq
+$$;
+
+create function private.tell(owner uuid, seq bigint, table_name text, operation text, value jsonb) returns void language sql as $$
+  select realtime.send(jsonb_build_object('seq', seq, 'table', table_name, 'type', operation, 'row', private.row_as_text(value)),
+                       table_name, 'user:' || owner::text, true)
+$$;
+
 -- The argument is the table's name: in a partitioned table's trigger, tg_table_name is the partition's.
 create function private.broadcast_row() returns trigger language plpgsql security definer set search_path = '' as $$
 declare
-  changed jsonb := to_jsonb(new);
-  table_name text := tg_argv[0];
   owner uuid;
-  next_seq bigint;
 begin
-  if table_name = 'portfolios' then owner := new.user_id;
+  if tg_argv[0] = 'portfolios' then owner := new.user_id;
   else select user_id into owner from public.portfolios where id = new.portfolio_id;
   end if;
-  insert into private.user_channel as c (user_id, seq) values (owner, 1)
-    on conflict (user_id) do update set seq = c.seq + 1 returning seq into next_seq;
-  perform realtime.send(jsonb_build_object('seq', next_seq, 'table', table_name, 'type', tg_op, 'row', private.row_as_text(changed)),
-                        table_name, 'user:' || owner::text, true);
+  perform private.tell(owner, private.take_seq(owner), tg_argv[0], tg_op, to_jsonb(new));
   return null;
 end $$;
 
-create trigger broadcast_orders after insert or update on public.orders for each row execute function private.broadcast_row('orders');
-create trigger broadcast_executions after insert on public.executions for each row execute function private.broadcast_row('executions');
-create trigger broadcast_positions after insert or update on public.positions for each row execute function private.broadcast_row('positions');
-create trigger broadcast_portfolios after insert or update on public.portfolios for each row execute function private.broadcast_row('portfolios');
-create trigger broadcast_order_events after insert on public.order_events for each row execute function private.broadcast_row('order_events');
+create constraint trigger broadcast_orders after insert or update on public.orders
+  deferrable initially deferred for each row execute function private.broadcast_row('orders');
+create constraint trigger broadcast_executions after insert on public.executions
+  deferrable initially deferred for each row execute function private.broadcast_row('executions');
+create constraint trigger broadcast_positions after insert or update on public.positions
+  deferrable initially deferred for each row execute function private.broadcast_row('positions');
+create constraint trigger broadcast_portfolios after insert or update on public.portfolios
+  deferrable initially deferred for each row execute function private.broadcast_row('portfolios');
+-- order_events: by private.chain_order_event, for the row is not complete before.
 
 -- Who may join and read user:{id}: that user. Nobody may send there but the database.
-alter table realtime.messages enable row level security;
+-- Row-level security is on there already; on a hosted project that table is not ours to alter.
 create policy "messages: own channel" on realtime.messages for select to authenticated
   using (realtime.topic() = 'user:' || auth.uid()::text);
