@@ -174,9 +174,8 @@ async def test_stop_during_a_restart_leaves_nothing(supervisor: Supervisor) -> N
 
 
 async def test_a_flood_of_lines_and_one_without_end_do_not_stop_a_part(supervisor: Supervisor) -> None:
-    floods = (
-        "import sys; sys.stdout.write('x' * 3_000_000 + '\\n')\nfor i in range(20000): print('line', i)\nprint('done', flush=True)"
-    )
+    floods = "import sys; sys.stdout.write('x' * 3_000_000 + '\\n')\nfor i in range(20000): print('line', i)"
+    floods += "\nprint('done', flush=True)"
     await supervisor.start(part("chatty", f"{floods}\n{SLEEP}"))
     await until(lambda: "done" in supervisor.log.tail("chatty"), seconds=20)
 
