@@ -1,12 +1,14 @@
 """The agent's side of the database: one connection, one transaction for each commit, tried again until it holds."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -29,7 +31,8 @@ from smc_agent.market.store import (
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Connection = asyncpg.Connection[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 _INSERT_FACTS = """
 insert into order_events (portfolio_id, session_id, order_id, event_key, event_type, actor, reason, details,
