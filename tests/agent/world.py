@@ -4,6 +4,7 @@ agent's two seams. What it does outlives an agent that is stopped, as the real o
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ import asyncpg
 
 from smc_agent.backtest.brackets import Brackets
 from smc_agent.backtest.venue import Fees, Fill, Rejected, SimulatedVenue, VenueOrder
-from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, Snapshot, Trader
+from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, Snapshot
 from smc_agent.local.agent import follow
 from smc_agent.local.agent_executor import PatientExecutor
 from smc_agent.local.agent_loop import Agent
@@ -85,10 +86,11 @@ class World:
         if envelope["action"] == "cancel":
             self._events += self.venue.cancel(payload["order_id"])
         else:
-            amounts = {name: Decimal(payload[name]) for name in ("quantity", "price", "stop_loss", "take_profit")}
             intent = OrderIntent(
                 order_id=command_id, symbol=payload["symbol"], side=payload["side"], type=payload["type"],
-                reason=payload["reason"], approval=_APPROVAL, **amounts,
+                reason=payload["reason"], approval=_APPROVAL, quantity=Decimal(payload["quantity"]),
+                price=Decimal(payload["price"]), stop_loss=Decimal(payload["stop_loss"]),
+                take_profit=Decimal(payload["take_profit"]),
             )  # fmt: skip
             try:
                 self.venue.place(VenueOrder(command_id, "buy", "limit", intent.quantity, price=intent.price))
@@ -148,11 +150,11 @@ class Client(ExecutorClient):
 
 
 async def run_agent(
-    database_url: str, state_dir: Path, world: World, bars: Bars, stop: asyncio.Event | None = None, speed: float | None = None
+    database_url: str, state_dir: Path, world: World, bars: Bars, stop: asyncio.Event | None = None
 ) -> SilentBus:
     """One life of the agent over `bars`, until they end or `stop` is set."""
     stop = stop or asyncio.Event()
-    source = ReplaySource(bars, speed)
+    source = ReplaySource(bars, None)
     market = Market(source.exchange, source.symbol, source.timeframe)
     store, bus = AgentStore(database_url, market, stop), SilentBus()
     executor = PatientExecutor(Client(world), bytes(32), "test", stop)
@@ -175,8 +177,6 @@ async def settle(owner_url: str, config: dict[str, Any]) -> None:
             PORTFOLIO,
             USER,
         )
-        import json
-
         await connection.execute(
             "insert into trading_sessions (id, user_id, session_name, strategy_config) values ($1, $2, 'First', $3)",
             SESSION,
@@ -185,6 +185,3 @@ async def settle(owner_url: str, config: dict[str, Any]) -> None:
         )
     finally:
         await connection.close()
-
-
-__all__ = ["FEES", "PORTFOLIO", "RULES", "SESSION", "USER", "SilentBus", "Trader", "World", "run_agent", "settle"]

@@ -9,19 +9,25 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from smc_agent.market.bars import Bar, check_bar
+from smc_agent.market.symbols import SymbolRules, decimal_of
 from smc_agent.market.timeframes import milliseconds
 
 log = logging.getLogger(__name__)
 
+# ccxt's word for precision given as a step; other exchanges give it as a number of digits.
+_TICK_SIZE = 4
 # On the first start: enough for the slowest rule (ATR 200, swings of 50) and a chart.
 HISTORY = 1_000
 _PAGE = 1_000
 # After the close by the clock, when the stream has not shown it: late enough for the exchange to have written the bar.
 _GRACE_S = 1.5
+# A bar that is not there so long after its close is not coming.
+_OVERDUE_S = 20.0
 _RETRY_S = 2.0
 
 
@@ -61,6 +67,24 @@ class ExchangeSource:
             self._clock_offset_ms = exchange_time - (began + time.time() * 1000) / 2
         self._heard = time.monotonic()
 
+    def rules(self) -> SymbolRules:
+        """What the exchange demands of orders in the symbol, once connected; what it does not say is one step."""
+        market = self._client.markets[self._market]
+        steps = (decimal_of(market["precision"][name]) for name in ("price", "amount"))
+        if self._client.precisionMode != _TICK_SIZE:
+            steps = (Decimal(1).scaleb(-int(digits)) for digits in steps)
+        tick, step = steps
+        least, cost = market["limits"]["amount"]["min"], market["limits"]["cost"]["min"]
+        return SymbolRules(
+            symbol=self.symbol,
+            base=market["base"],
+            quote=market["quote"],
+            tick=tick,
+            step=step,
+            min_quantity=decimal_of(least) if least else step,
+            min_notional=decimal_of(cost) if cost else tick * step,
+        )
+
     async def bars(self, after: int | None) -> AsyncIterator[Bar]:
         """Closed bars from `after` on (None: the last 1,000), without end. Errors of the network are waited out."""
         last = after
@@ -71,14 +95,17 @@ class ExchangeSource:
                 try:
                     if self._market is None:
                         await self.connect()
-                    for bar in await self._closed_after(last):
-                        check_bar(bar, last, row=1, source=f"{self.exchange} {self.symbol} {self.timeframe}")
-                        last = bar.time
-                        yield bar
+                    page = await self._closed_after(last)
                 except _network_errors() as error:
                     log.warning("feed: %s does not answer (%s), trying again", self.exchange, type(error).__name__)
                     await asyncio.sleep(_RETRY_S)
                     continue
+                for bar in page:
+                    check_bar(bar, last, row=1, source=f"{self.exchange} {self.symbol} {self.timeframe}")
+                    last = bar.time
+                    yield bar
+                if len(page) > 1:
+                    continue  # history: there may be more of it
                 if watcher is None:
                     watcher = asyncio.create_task(self._watch(news))
                 await self._wait_for_close(last, news)
@@ -110,11 +137,10 @@ class ExchangeSource:
     async def _wait_for_close(self, last: int | None, news: asyncio.Event) -> None:
         """Returns when the stream shows a newer bar, at the latest shortly after the next close by the clock."""
         now = self._now_ms()
-        # After an outage of the exchange the next bar may be long past; then the present one is waited for.
-        present = now // self._length * self._length
-        expected = max(present, (last or 0) + 2 * self._length)
-        if last is not None and last + self._length < present:
-            expected = present + self._length
+        expected = (last or 0) + 2 * self._length
+        if now - expected > _OVERDUE_S * 1000:
+            # The exchange has no such bar: an outage, or nobody traded. The present one is next.
+            expected = (int(now) // self._length + 1) * self._length
         news.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(news.wait(), max(0.0, expected - now) / 1000 + _GRACE_S)
