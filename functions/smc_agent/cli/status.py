@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def describe(found: dict[str, Any]) -> str:
         f"market: {found['market']}",
     ]
     if progress := found["progress"]:
-        lines.append("agent: " + ", ".join(f"{name} {value}" for name, value in progress.items() if _is_plain(value)))
+        lines.append(f"agent: {_progress(progress)}")
     for part in found["parts"]:
         up = f"pid {part['pid']}, up {_duration(part['uptime_s'])}" if part["pid"] else ""
         restarts = f", {part['restarts']} restarts" if part["restarts"] else ""
@@ -165,8 +166,13 @@ def _count(trades: Any) -> int:
     return len(trades) if isinstance(trades, list) else int(trades or 0)
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
+def _progress(progress: dict[str, Any]) -> str:
+    total = f" of {progress['bars_total']:,}" if progress["bars_total"] else ""
+    at = progress["bar_time_ms"]
+    last = f", the last of {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+    state = ", finished" if progress["finished"] else ", THE FEED IS SILENT" if progress["stale"] else ""
+    counts = ", ".join(f"{progress[name]} {name}" for name in ("signals", "refusals", "orders"))
+    return f"{progress['bars_done']:,}{total} bars{last}{state}; {counts} since it started"
 
 
 def _duration(seconds: int) -> str:

@@ -12,9 +12,11 @@ import httpx
 
 from smc_agent.local.market_choice import MarketChoice
 from smc_agent.local.state import State
+from smc_agent.market import SymbolRules
 
 FILE = "account.json"
 DEFAULT_EMAIL = "admin@localhost.localdomain"
+DOLLAR_LIKE = {"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "GBP", "CHF", "AUD", "CAD", "NZD"}
 ROLES = ("trader", "analyst", "admin")
 
 
@@ -160,6 +162,6 @@ async def open_account(
         await connection.close()
 
 
-def opening_balance(market: MarketChoice) -> Decimal:
-    """About 100,000 dollars in the market's quote asset: the least notional is about five dollars everywhere."""
-    return 20_000 * market.rules.min_notional
+def opening_balance(rules: SymbolRules) -> Decimal:
+    """100,000 in a currency like the dollar; else about as much, by the least notional, which is about five dollars."""
+    return Decimal(100_000) if rules.quote in DOLLAR_LIKE else 20_000 * rules.min_notional

@@ -67,7 +67,7 @@ class Stack:
         self.state.write(ENVIRONMENT_FILE, self.settings)
         user_id, fragment = await self._first_user()
         self.link = f"{self.address}/login#{fragment}" if fragment else None
-        balance = opening_balance(self.market)
+        balance = opening_balance(self.market.rules)
         await open_account(self.settings["DATABASE_URL"], self.account, user_id, self.market, balance)
         # Remembered only now: a first start that fails binds nobody to its market.
         self.state.write(MARKET_FILE, self.market.model_dump(mode="json"))
