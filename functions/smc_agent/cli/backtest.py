@@ -126,7 +126,7 @@ def table(result: BacktestResult) -> str:
         f"{'Closed trades':<22}{trading.trades:>14}   {trading.wins} won, {trading.losses} lost",
         f"{'Win rate':<22}{_percent(trading.win_rate):>14}",
         f"{'Profit factor':<22}{_number(trading.profit_factor):>14}",
-        f"{'Expectancy':<22}{_number(trading.expectancy):>14} {result.quote} a trade, {_number(trading.expectancy_r)} R",
+        f"{'Expectancy':<22}{_number(trading.expectancy):>14} {result.quote}, {_number(trading.expectancy_r)} R",
         f"{'Exposure':<22}{_percent(result.exposure):>14}   of the bars",
         f"{'Ambiguous bars':<22}{result.ambiguous_bars:>14}   the adverse order of events was assumed",
         f"{'Signals':<22}{result.signals:>14}",
