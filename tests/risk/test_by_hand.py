@@ -47,7 +47,8 @@ def test_figures_of_a_bracket() -> None:
         request(quantity="2", price="1000", stop_loss="980", take_profit="1040"), ACCOUNT, BOOK, LIMITS, RULES, PRICE
     )
     assert shown.refusals == ()
-    assert (shown.notional, shown.fee) == (2000, 2)
+    assert shown.notional == 2000
+    assert shown.fee == 2
     assert shown.risk == 2 * (20 + Decimal("1.98"))
     assert shown.reward == 2 * (40 - Decimal("2.04"))
     assert shown.risk_reward == 2
@@ -89,7 +90,9 @@ def test_a_sell_needs_what_it_sells_and_passes_the_breakers() -> None:
 def test_the_approved_order_has_the_callers_id() -> None:
     order = assess_order(request(quantity="1", price="1000"), ACCOUNT, BOOK, LIMITS, RULES, PRICE, order_id="my-id")
     assert isinstance(order, OrderIntent)
-    assert (order.order_id, order.quantity, order.price) == ("my-id", 1, 1000)
+    assert order.order_id == "my-id"
+    assert order.quantity == 1
+    assert order.price == 1000
     refusal = assess_order(request(quantity="100", price="1000"), ACCOUNT, BOOK, LIMITS, RULES, PRICE, order_id="my-id")
     assert isinstance(refusal, Refusal)
     assert refusal.code == "insufficient_balance"
