@@ -1,4 +1,4 @@
-"""The embedded Supabase as its users meet it: Postgres, PostgREST and the gateway as processes, a stand-in API behind it."""
+"""The embedded Supabase as its users meet it: Postgres, PostgREST and the gateway as processes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def supabase(
         processes = [
             subprocess.Popen([str(binary)], env=rest_environment, stdout=rest_log, stderr=rest_log),
             subprocess.Popen(
-                [sys.executable, "-m", "smc_agent.local.gateway"], env=environment, stdout=gateway_log, stderr=gateway_log
+                [sys.executable, "-m", "smc_agent.local.gateway"],
+                env=environment,
+                stdout=gateway_log,
+                stderr=gateway_log,
             ),
         ]
         try:
@@ -116,7 +119,7 @@ def wait_until_ok(url: str, folder: Path) -> None:
     raise AssertionError(f"{url} did not become ready\n{logs}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sign_up(supabase: Supabase) -> Callable[[], User]:
     """A function that makes a new user and signs him in."""
 

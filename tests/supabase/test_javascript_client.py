@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-
 from tests.supabase.conftest import PASSWORD, Supabase
 
 SCRIPT = Path(__file__).with_name("js") / "client.mjs"
@@ -20,7 +20,7 @@ async def test_auth_rest_broadcast_presence_and_the_private_channel(supabase: Su
     if not shutil.which("node") or not (SCRIPT.parent / "node_modules").exists():
         pytest.skip(f"needs Node and: npm ci --prefix {SCRIPT.parent}")
     node = await asyncio.create_subprocess_exec(
-        "node", str(SCRIPT), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        "node", str(SCRIPT), stdin=PIPE, stdout=PIPE, stderr=PIPE
     )  # fmt: skip
     assert node.stdin is not None
     assert node.stdout is not None
@@ -38,7 +38,8 @@ async def test_auth_rest_broadcast_presence_and_the_private_channel(supabase: Su
 async def _change_an_order_three_times(supabase: Supabase, user: UUID) -> None:
     owner = await asyncpg.connect(supabase.database.owner)
     portfolio = await owner.fetchval(
-        "insert into portfolios (user_id, name, exchange, initial_balance) values ($1, 'p', 'paper', 1) returning id", user
+        "insert into portfolios (user_id, name, exchange, initial_balance) values ($1, 'p', 'paper', 1) returning id",
+        user,
     )
     order = await owner.fetchval(
         "insert into orders (portfolio_id, symbol, side, order_type, quantity, price, exchange, client_order_id)"

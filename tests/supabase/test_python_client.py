@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from supabase import AsyncClient, acreate_client
 from supabase_auth.errors import AuthApiError
-
 from tests.supabase.conftest import PASSWORD, Supabase
+
+from supabase import AsyncClient, acreate_client
 
 
 @pytest.fixture
@@ -84,9 +84,7 @@ async def test_an_order_row_reaches_its_owner_with_every_digit_and_no_gap_in_seq
             portfolio,
         )
         for filled in ("0.00000001", "0.12345678"):
-            await executor.execute(
-                "update orders set filled_quantity = $1::text::numeric where id = $2", filled, order
-            )
+            await executor.execute("update orders set filled_quantity = $1::text::numeric where id = $2", filled, order)
         await executor.close()
         messages = [await asyncio.wait_for(received.get(), 10) for _ in range(3)]
     finally:
