@@ -1,5 +1,8 @@
 """The API: `uvicorn smc_agent.api.app:create_app --factory`."""
 
+import asyncio
+import importlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,7 +21,6 @@ from smc_agent.platform.database import Database
 from smc_agent.platform.limits import Limiter, MemoryLimiter, RedisLimiter
 from smc_agent.platform.settings import Settings
 
-MAX_BODY = 64 * 1024
 DESCRIPTION = """\
 Smart Money Concepts: market data, detection, orders, risk and backtests.
 
@@ -39,10 +41,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        log_to_stderr()
         parts.stream.start()
+        warming = asyncio.create_task(asyncio.to_thread(warm))
         try:
             yield
         finally:
+            await warming
             await parts.close()
 
     app = FastAPI(
@@ -52,7 +57,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=MAX_BODY,
     )
     app.state.parts = parts
     add_error_handlers(app)
@@ -63,12 +67,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def log_to_stderr() -> None:
+    """Lines of this program, unless whoever runs it has set up logging already."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
+
+
+def warm() -> None:
+    """Import what the first order or detection would otherwise wait for; a server has the time, a Lambda has not."""
+    importlib.import_module("smc_agent.backtest")  # brings detection, risk and execution with it
+
+
 def _parts(settings: Settings) -> Parts:
     assert settings.database_url is not None
     database_url = settings.database_url.get_secret_value()
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     database = Database(database_url)
-    http = httpx.AsyncClient(timeout=10)
+    http = httpx.AsyncClient(timeout=10, trust_env=False)  # executor and venue are ours: no proxy in between
     limiter: Limiter = RedisLimiter(redis_url) if redis_url else MemoryLimiter()
     jwks_url = f"{settings.supabase_url}/auth/v1/.well-known/jwks.json" if settings.supabase_url else None
     secret = settings.supabase_jwt_secret.get_secret_value() if settings.supabase_jwt_secret else None
@@ -80,4 +96,5 @@ def _parts(settings: Settings) -> Parts:
         http=http,
         symbols=SymbolDirectory(http, settings.paper_url),
         stream=StreamHub(database_url, redis_url),
+        backtests=asyncio.Semaphore(2),
     )

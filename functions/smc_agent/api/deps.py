@@ -1,5 +1,6 @@
 """What the routes depend on: the parts of this process, the caller, his portfolio."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +34,7 @@ class Parts:
     http: httpx.AsyncClient
     symbols: SymbolDirectory
     stream: StreamHub
+    backtests: asyncio.Semaphore  # how many may run at once
 
     async def close(self) -> None:
         """Give everything back."""

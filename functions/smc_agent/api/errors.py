@@ -98,7 +98,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _(request: Request, error: Exception) -> Response:
         # The type and the place say what broke; the message could hold what a user sent.
-        log.error("unhandled %s", type(error).__name__, exc_info=error, extra={"request_id": request.state.request_id})
+        log.error("unhandled %s [%s]", type(error).__name__, request.state.request_id, exc_info=error)
         return problem_response(request, Problem("internal_error", "This is our fault; report it with the request_id."))
 
 

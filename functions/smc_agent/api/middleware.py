@@ -1,4 +1,4 @@
-"""Around every request: an id, the security headers, one log line that holds no query, header or body."""
+"""Around every request: an id, a limit to the body, security headers, one log line without query, header or body."""
 
 import logging
 import re
@@ -6,10 +6,12 @@ import time
 import uuid
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("smc_agent.api")
 
+MAX_BODY = 64 * 1024
 REQUEST_ID = "X-Request-ID"
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -41,6 +43,16 @@ class Envelope:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
+        received = 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY:
+                raise HTTPException(413)
+            return message
+
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -54,13 +66,13 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive_limited, send_with_headers)
         finally:
             log.info(
-                "%s %s -> %d in %.1f ms",
+                "%s %s -> %d in %.1f ms [%s]",
                 scope["method"],
                 scope["path"].encode("unicode_escape").decode(),  # no line breaks of others in our log
                 status,
                 (time.perf_counter() - started) * 1000,
-                extra={"request_id": request_id},
+                request_id,
             )

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -16,29 +16,24 @@ log = logging.getLogger("smc_agent.api.stream")
 
 Message = dict[str, Any]
 QUEUE_SIZE = 500
-DATA_TYPES = ("trade", "orderbook", "kline", "smc_patterns", "trade_signals")
 
 
 def data_type_of(message: Message) -> str:
-    """Which of DATA_TYPES a bus message belongs to; market data names it in `data.data_type`, bars may leave it out."""
-    match message.get("type"):
-        case "smc_pattern":
-            return "smc_patterns"
-        case "trade_signal":
-            return "trade_signals"
-        case _:
-            return str(message.get("data", {}).get("data_type", "kline"))
+    """The data type that a bus message comes with. Signals come with the patterns that they are made of."""
+    if message.get("type") in ("smc_pattern", "trade_signal"):
+        return "smc_patterns"
+    return str(message.get("data", {}).get("data_type", "kline"))
 
 
 class Client:
     """What one WebSocket wants and what waits for it.
 
-    portfolios: his own; trade signals of others never reach him. A client that reads too slowly loses what waits and is
+    Trade signals of other users than `user_id` never reach it. A client that reads too slowly loses what waits and is
     told by one `gap` message how many messages that were; nothing is kept for it without bound.
     """
 
-    def __init__(self, portfolios: Set[UUID], size: int = QUEUE_SIZE) -> None:
-        self.portfolios = {str(portfolio) for portfolio in portfolios}
+    def __init__(self, user_id: UUID, size: int = QUEUE_SIZE) -> None:
+        self._user_id = str(user_id)
         self.wanted: dict[str, set[str]] = {}  # symbol -> data types
         self._size = size
         self._waiting: deque[Message] = deque()
@@ -52,7 +47,7 @@ class Client:
         if data_type_of(message) not in self.wanted.get(str(symbol), ()):
             return False
         if message.get("type") == "trade_signal":
-            return str(message.get("data", {}).get("portfolio_id")) in self.portfolios
+            return str(message.get("data", {}).get("user_id")) == self._user_id
         return True
 
     def offer(self, message: Message) -> None:

@@ -42,7 +42,7 @@ class Subscription(BaseModel):
     model_config = ConfigDict(extra="forbid")
     action: Literal["subscribe", "unsubscribe"]
     symbols: list[Symbol] = Field(min_length=1, max_length=MAX_SYMBOLS)
-    data_types: list[Literal["trade", "orderbook", "kline", "smc_patterns", "trade_signals"]] = Field(min_length=1)
+    data_types: list[Literal["trade", "orderbook", "kline", "smc_patterns"]] = Field(min_length=1)
 
 
 class Refused(Exception):
@@ -82,9 +82,7 @@ async def stream(websocket: WebSocket) -> None:
 
 async def _serve(websocket: WebSocket, parts: Parts) -> None:
     principal = await _first_principal(websocket, parts)
-    async with parts.database.as_user(principal.user_id) as connection:
-        rows = await connection.fetch("select id from public.portfolios")
-    client = Client({row["id"] for row in rows})
+    client = Client(principal.user_id)
     holder = _Holder(principal)
     parts.stream.start()
     parts.stream.add(client)

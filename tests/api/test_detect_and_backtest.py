@@ -1,0 +1,199 @@
+"""POST /smc/detect and /analytics/backtest: the same code that trades, asked over HTTP."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from tests.api.world import SYMBOL, World
+
+from smc_agent.backtest import Fees, run_backtest
+from smc_agent.detection import detect, rule_text
+from smc_agent.detection.params import DetectionParams
+from smc_agent.execution import SessionConfig
+from smc_agent.market.bars import bars_of
+from smc_agent.market.resample import resample
+from smc_agent.market.symbols import rules_of
+
+
+async def detect_over_http(client: httpx.AsyncClient, world: World, **body: Any) -> dict[str, Any]:
+    asked = {"symbol": SYMBOL, "timeframe": "1m", **body}
+    response = await client.post("/api/v1/smc/detect", json=asked, headers=world.alice.headers)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def test_events_are_those_of_the_detector(client: httpx.AsyncClient, world: World) -> None:
+    body = await detect_over_http(client, world, limit=2000)
+    bars = bars_of(world.bars[-2000:])
+    expected = list(detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume))
+    assert len(expected) > 100
+    names = ("id", "kind", "scale", "direction", "anchor", "confirmed", "top", "bottom", "ref")
+    assert [tuple(event[name] for name in names) for event in body["events"]] == [tuple(event) for event in expected]
+    for event in body["events"]:
+        assert event["anchor_ms"] == bars.time[event["anchor"]]
+        assert event["rule"] == rule_text(event["kind"], DetectionParams())
+
+
+async def test_higher_time_frames_agree_with_resampling(client: httpx.AsyncClient, world: World) -> None:
+    body = await detect_over_http(client, world, timeframe="5m", limit=600)
+    bars = resample(bars_of(world.bars, SYMBOL, "1m"), "5m")
+    expected = detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume)
+    assert [(e["kind"], e["confirmed_ms"]) for e in body["events"]] == [
+        (event.kind, bars.time[event.confirmed]) for event in expected
+    ]
+
+
+async def test_nothing_said_earlier_is_taken_back(client: httpx.AsyncClient, world: World) -> None:
+    """What was detected as of bar 1,500 is the beginning of what is detected as of bar 2,000."""
+    first = world.bars[0].time
+    early = await detect_over_http(client, world, limit=1500, before_ms=world.bars[1500].time)
+    late = await detect_over_http(client, world, limit=2000, before_ms=world.bars[2000].time)
+    assert early["first_bar_ms"] == late["first_bar_ms"] == first
+    assert late["events"][: len(early["events"])] == early["events"]
+
+
+async def test_the_four_fields(client: httpx.AsyncClient, world: World) -> None:
+    body = await detect_over_http(client, world, limit=3000)
+    bars = bars_of(world.bars)
+    events = detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume)
+    active = {event.id for event in events.as_of(len(bars) - 1)}
+    assert {block["id"] for block in body["order_blocks"]} == {
+        event.id for event in events if event.kind == "order_block" and event.id in active
+    }
+    assert all(pattern["confidence"] is None for pattern in body["patterns"])
+    assert body["liquidity_levels"]
+    for level in body["liquidity_levels"]:
+        after = [bar for bar in world.bars if bar.time > level["anchor_ms"]]
+        if level["side"] == "buy_side":
+            assert all(bar.high <= level["price"] for bar in after)
+        else:
+            assert all(bar.low >= level["price"] for bar in after)
+    last = [event for event in events if event.kind in ("bos", "choch") and event.scale == "swing"][-1]
+    assert body["market_structure"]["swing"]["trend"] == last.direction
+    assert body["market_structure"]["last_close"] == world.last.close
+
+
+async def test_only_the_asked_patterns_and_what_became_of_them(client: httpx.AsyncClient, world: World) -> None:
+    body = await detect_over_http(client, world, limit=3000, pattern_types=["fvg"])
+    assert {pattern["pattern_type"] for pattern in body["patterns"]} == {"fvg"}
+    assert {event["kind"] for event in body["events"]} <= {"fvg", "fvg_touched", "fvg_half_filled", "fvg_filled"}
+    assert "fvg_filled" in {event["kind"] for event in body["events"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"pattern_types": ["head_and_shoulders"]}, "validation_failed"),
+        ({"pattern_types": []}, "validation_failed"),
+        ({"timeframe": "1y"}, "validation_failed"),
+        ({"limit": 0}, "validation_failed"),
+        ({"symbol": "ETHUSDT"}, "unknown_market"),
+    ],
+)
+async def test_bad_detection_requests(client: httpx.AsyncClient, world: World, body: dict[str, Any], code: str) -> None:
+    asked = {"symbol": SYMBOL, "timeframe": "1m", **body}
+    response = await client.post("/api/v1/smc/detect", json=asked, headers=world.alice.headers)
+    assert response.json()["code"] == code
+
+
+def backtest_body(world: World, first: int = 0, last: int = 3000, **config: Any) -> dict[str, Any]:
+    end_ms = world.bars[last - 1].time + 60_000
+    return {
+        "strategy_config": {"symbol": SYMBOL, "timeframe": "1m", **config},
+        "start_date": datetime.fromtimestamp(world.bars[first].time / 1000, UTC).isoformat(),
+        "end_date": datetime.fromtimestamp(end_ms / 1000, UTC).isoformat(),
+        "initial_capital": 100000,
+    }
+
+
+async def backtest_over_http(client: httpx.AsyncClient, world: World, body: dict[str, Any]) -> httpx.Response:
+    return await client.post("/api/v1/analytics/backtest", json=body, headers=world.alice.headers, timeout=60)
+
+
+async def test_a_backtest_is_the_backtest(client: httpx.AsyncClient, world: World) -> None:
+    config = {"params": {"discount": 1.0}, "risk": {"fee_rate": "0", "min_risk_reward": 1}}
+    response = await backtest_over_http(client, world, backtest_body(world, **config))
+    assert response.status_code == 200, response.text
+    body = response.json()
+    session = SessionConfig.model_validate(
+        {
+            "session_id": "00000000-0000-0000-0000-000000000000",
+            "portfolio_id": "00000000-0000-0000-0000-000000000000",
+            "exchange": "synthetic",
+            "symbol": SYMBOL,
+            "timeframe": "1m",
+            **config,
+        }
+    )
+    bars = bars_of(world.bars, SYMBOL, "1m", "synthetic")
+    rules = rules_of(bars[-1000:])
+    expected = run_backtest(bars, session, rules, Decimal(100000), Fees(Decimal(0), Decimal(0))).report()
+    assert body["trade_log"] == expected["trades"]
+    assert body["trade_log"], "the series must trade, or this test says nothing"
+    assert body["signals"] == expected["signals"]
+    assert body["reproducibility"] == expected["reproducibility"]
+    metrics = body["performance_metrics"] | body["risk_metrics"]
+    assert {name: metrics[name] for name in expected["metrics"]} == expected["metrics"]
+    assert body["equity_curve"][-1]["time_ms"] == world.last.time
+    assert len(body["equity_curve"]) <= 2000
+    again = await backtest_over_http(client, world, backtest_body(world, **config))
+    assert again.content == response.content
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "where"),
+    [
+        ({"end_date": "2020-01-01"}, 422, "validation_failed", "body.end_date"),
+        ({"start_date": "yesterday"}, 422, "validation_failed", "body.start_date"),
+        ({"initial_capital": 0}, 422, "validation_failed", "body.initial_capital"),
+        ({"strategy_config": {"symbol": SYMBOL}}, 422, "validation_failed", "body.strategy_config.timeframe"),
+        (
+            {"strategy_config": {"symbol": SYMBOL, "timeframe": "1m", "params": {"discount": 7}}},
+            422,
+            "validation_failed",
+            "body.strategy_config.params.discount",
+        ),
+        ({"strategy_config": {"symbol": "ETHUSDT", "timeframe": "1m"}}, 404, "unknown_market", None),
+        ({"start_date": "1990-01-01", "end_date": "1990-02-01"}, 404, "unknown_market", None),
+        ({"start_date": "1990-01-01"}, 422, "too_many_bars", None),
+    ],
+)
+async def test_bad_backtest_requests(
+    client: httpx.AsyncClient, world: World, change: dict[str, Any], status: int, code: str, where: str | None
+) -> None:
+    response = await backtest_over_http(client, world, backtest_body(world) | change)
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    if where:
+        assert response.json()["errors"][0]["field"] == where
+
+
+async def test_a_symbol_whose_steps_nobody_knows(client: httpx.AsyncClient, world: World) -> None:
+    await world.owner.execute("update market_data set symbol = 'ABCXYZ'")
+    body = backtest_body(world) | {"strategy_config": {"symbol": "ABCXYZ", "timeframe": "1m"}}
+    response = await backtest_over_http(client, world, body)
+    assert (response.status_code, response.json()["code"]) == (422, "unknown_symbol")
+
+
+async def test_the_loop_goes_on_while_backtests_run_and_a_third_waits(world: World) -> None:
+    app = world.app()
+    async with world.client(app) as client:
+        await backtest_over_http(client, world, backtest_body(world, 0, 100))  # compile and connect first
+        running = [asyncio.create_task(backtest_over_http(client, world, backtest_body(world))) for _ in range(2)]
+        while not app.state.parts.backtests.locked():
+            await asyncio.sleep(0)
+        third = await backtest_over_http(client, world, backtest_body(world))
+        assert (third.status_code, third.json()["code"]) == (429, "backtest_busy")
+        assert third.headers["retry-after"] == "5"
+        longest, answered = 0.0, 0
+        while not all(task.done() for task in running):
+            started = time.perf_counter()
+            assert (await client.get("/healthz")).status_code == 200
+            longest, answered = max(longest, time.perf_counter() - started), answered + 1
+        assert [task.result().status_code for task in running] == [200, 200]
+        assert answered > 3
+        assert longest < 0.5
