@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-Columns = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64],
-                NDArray[np.float64]]  # fmt: skip
+Float = NDArray[np.float64]
+Columns = tuple[NDArray[np.int64], Float, Float, Float, Float, Float]
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def generated(n: int, seed: int, tick: float = 0.5) -> Columns:
     """A walk on a coarse grid (so that levels meet exactly), with trends, calm, gaps, spikes, flat bars, no volume."""
     rng = np.random.default_rng(seed)
-    time, price, drift, scale, rows = 1_600_000_000_000, 1000.0, 0.0, 2.0, []
+    time, price, drift, scale = 1_600_000_000_000, 1000.0, 0.0, 2.0
+    rows: list[tuple[int, float, float, float, float, float]] = []
     for i in range(n):
         if i % 97 == 0:
             drift, scale = rng.choice([-0.6, 0.0, 0.6]), rng.choice([0.3, 2.0, 6.0])
@@ -49,7 +50,7 @@ def recorded(name: str, n: int) -> Columns:
     path = DATA / name
     if not path.exists():
         pytest.skip(f"recorded bars are not here: {path}")
-    rows = []
+    rows: list[tuple[int, float, float, float, float, float]] = []
     with path.open() as file:
         for row in csv.reader(file):
             if len(rows) == n:

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from smc_agent.detection import DetectionParams, Detector, detect
 
 from .reference import reference

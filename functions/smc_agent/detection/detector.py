@@ -21,8 +21,8 @@ _RULES = {
     k.NEGATIVE_VOLUME: "must not be negative",
     k.TIME_ORDER: "must be greater than the time of the bar before",
 }
-Columns = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64],
-                NDArray[np.float64]]  # fmt: skip
+Float = NDArray[np.float64]
+Columns = tuple[NDArray[np.int64], Float, Float, Float, Float, Float]
 
 
 class Detector:

@@ -48,6 +48,8 @@ class Events:
     bar) and `share` (of the volume from the pivot to the bar before the break); NaN elsewhere.
     """
 
+    __hash__ = None  # type: ignore[assignment]  # as for any container that compares by content
+
     def __init__(self, first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> None:
         self._first_id = first_id
         self._ints = ints
@@ -120,10 +122,26 @@ class Events:
     def share(self) -> NDArray[np.float64]:
         return self._floats[:, 3]
 
+    def __eq__(self, other: object) -> bool:
+        """Equal in every column, bit for bit; NaN equals NaN."""
+        if not isinstance(other, Events):
+            return NotImplemented
+        return (
+            len(self) == len(other)
+            and self._first_id == other._first_id
+            and np.array_equal(self._ints, other._ints)
+            and np.array_equal(self._floats, other._floats, equal_nan=True)
+        )
+
+    def until(self, bar: int) -> "Events":
+        """The events that are known at the close of `bar`."""
+        count = int(np.searchsorted(self.confirmed, bar, side="right"))
+        return Events(self._first_id, self._ints[:count], self._floats[:count])
+
     def as_of(self, bar: int) -> list[Event]:
-        """The zones that are active after the close of `bar`, oldest first: opened by then and not ended by then."""
+        """The zones that are active at the close of `bar`, oldest first: opened by then and not ended by then."""
         active: dict[int, Event] = {}
-        for event in self[: int(np.searchsorted(self.confirmed, bar, side="right"))]:
+        for event in self.until(bar):
             if event.kind in ZONES:
                 active[event.id] = event
             elif event.kind in ZONE_ENDS and event.ref is not None:

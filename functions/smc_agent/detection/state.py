@@ -116,12 +116,12 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
     free = int(state.ints[k.FREE])
     offset = _HEAD.size + text_size
     zones_i, zones_f = state.zones_i[:zones], state.zones_f[:zones]
-    for part in (state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, zones_i, zones_f):
-        stored = np.frombuffer(body, part.dtype.newbyteorder("<"), part.size, offset)
-        part[...] = stored.reshape(part.shape)
+    parts = (state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, zones_i, zones_f)
+    if offset + sum(part.nbytes for part in parts) != len(body):
+        raise DetectionStateError("state has another length than its head says: replay the bars")
+    for part in parts:
+        part[...] = np.frombuffer(body, part.dtype.newbyteorder("<"), part.size, offset).reshape(part.shape)
         offset += part.nbytes
-    if offset != len(body):
-        raise DetectionStateError("state has another length than its parameters say")
     state.ints[k.FREE] = free + zones
     k.place_all(state)
     return params, state
