@@ -1,2 +1,140 @@
+//! A venue on loopback that speaks Binance's protocol and matches against bars.
+
+mod config;
 mod engine;
-fn main() {}
+mod server;
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use config::Config;
+use server::{Shared, Store};
+
+const HELP: &str = "\
+paper_venue: a venue that speaks Binance's spot protocol and matches against the bars it is given.
+
+Usage: paper_venue --config FILE
+
+FILE (JSON, mode 0600):
+  listen         address and port, such as 127.0.0.1:9443; port 0 takes a free one, which the log names
+  state          the journal that the venue's state is replayed from
+  control_token  opens the control API, POST /paper/v1/bar, POST /paper/v1/continue, GET /paper/v1/accounts/NAME
+  fees           {\"maker\": \"0.001\", \"taker\": \"0.001\"}
+  volume_share   optional: at most this part of a bar's volume fills
+  symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional}]
+  accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}}]
+
+Amounts are strings. Log on stderr; RUST_LOG=debug for more. SIGTERM stops it; it continues where it stopped.
+";
+
+/// How often the journal is made durable. A killed process loses nothing by it; a power cut may lose this much.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How long open requests may take to finish after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let path = match arguments() {
+        Ok(Some(path)) => path,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            eprintln!("paper_venue: {problem}\nUsage: paper_venue --config FILE");
+            return ExitCode::from(2);
+        }
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match run(&path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("paper_venue: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The config's path; none: help is wanted.
+fn arguments() -> Result<Option<PathBuf>, String> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (Some("--help" | "-h"), None, None) => Ok(None),
+        (Some("--config"), Some(path), None) => Ok(Some(path.into())),
+        (None, ..) => Err("no config given".to_owned()),
+        (Some(other), ..) => Err(format!("cannot make sense of {other:?} and what follows it")),
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn run(path: &std::path::Path) -> Result<(), String> {
+    let config = Config::read(path).map_err(|error| error.to_string())?;
+    let store = Store::open(&config.state, config.setup()).map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!(
+                "{} is in use; stop what listens there, or set another port as `listen` in {}",
+                config.listen,
+                path.display()
+            )
+        }
+        _ => format!(
+            "cannot listen on {}: {error}; set another address as `listen` in {}",
+            config.listen,
+            path.display()
+        ),
+    })?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let (stop, stopping) = watch::channel(false);
+    let shared = Arc::new(Shared::new(&config, store, stopping.clone()));
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    tokio::spawn(sync_regularly(Arc::clone(&shared)));
+    tracing::info!("listening on {address}");
+
+    let listener = listener.tap_io(|stream| {
+        // An order must not wait for Nagle.
+        let _ = stream.set_nodelay(true);
+    });
+    let mut closed = stopping;
+    let serving = axum::serve(listener, server::router(Arc::clone(&shared))).with_graceful_shutdown(async move {
+        let _ = closed.wait_for(|stop| *stop).await;
+    });
+    let mut serving = tokio::spawn(serving.into_future());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        ended = &mut serving => return Err(format!("the server ended by itself: {ended:?}")),
+    }
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    if tokio::time::timeout(GRACE, serving).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    shared.store().sync().map_err(|error| format!("state {}: {error}", config.state.display()))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn on(kind: SignalKind) -> Result<tokio::signal::unix::Signal, String> {
+    signal(kind).map_err(|error| format!("cannot listen to signals: {error}"))
+}
+
+async fn sync_regularly(shared: Arc<Shared>) {
+    let mut every = tokio::time::interval(SYNC_EVERY);
+    loop {
+        every.tick().await;
+        let shared = Arc::clone(&shared);
+        let synced = tokio::task::spawn_blocking(move || shared.store().sync()).await;
+        if let Ok(Err(error)) = synced {
+            tracing::error!(%error, "the state file cannot be synced");
+        }
+    }
+}

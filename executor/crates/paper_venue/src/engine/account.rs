@@ -14,7 +14,6 @@ pub struct Balance {
 
 #[derive(Debug, Clone)]
 pub struct Account {
-    pub name: String,
     pub balances: BTreeMap<String, Balance>,
     pub trades: Vec<Trade>,
     /// The latest order of each client order id.
@@ -24,10 +23,10 @@ pub struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(name: String, balances: &BTreeMap<String, Decimal>) -> Self {
+    pub(crate) fn new(balances: &BTreeMap<String, Decimal>) -> Self {
         let balances =
             balances.iter().map(|(asset, &free)| (asset.clone(), Balance { free, locked: Decimal::ZERO })).collect();
-        Self { name, balances, trades: Vec::new(), client_ids: HashMap::new(), orders: Vec::new(), updated_ms: 0 }
+        Self { balances, trades: Vec::new(), client_ids: HashMap::new(), orders: Vec::new(), updated_ms: 0 }
     }
 
     #[must_use]

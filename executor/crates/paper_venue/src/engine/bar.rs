@@ -30,12 +30,18 @@ impl Bar {
     pub fn check(&self) -> Result<(), &'static str> {
         let Self { open, high, low, close, volume, .. } = *self;
         let rules = [
-            (self.open_time_ms >= 0 && self.close_time_ms > self.open_time_ms, "close_time_ms must be after open_time_ms"),
+            (
+                self.open_time_ms >= 0 && self.close_time_ms > self.open_time_ms,
+                "close_time_ms must be after open_time_ms",
+            ),
             (low > Decimal::ZERO, "prices must be above zero"),
             (high <= Decimal::from(MAX_PRICE), "prices must be at most 1000000000000"),
             (low <= open.min(close), "low must not be above open or close"),
             (high >= open.max(close), "high must not be below open or close"),
-            (volume >= Decimal::ZERO && volume <= Decimal::from(MAX_VOLUME), "volume must be within 0 and 1000000000000000"),
+            (
+                volume >= Decimal::ZERO && volume <= Decimal::from(MAX_VOLUME),
+                "volume must be within 0 and 1000000000000000",
+            ),
         ];
         rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, rule)| Err(rule))
     }

@@ -66,11 +66,8 @@ impl Venue {
         let list = self.list(id);
         let symbol = self.symbol_of(list.market);
         let (status, order_status) = event.names();
-        let orders: Vec<Value> = list
-            .orders
-            .iter()
-            .map(|&leg| json!({"s": symbol, "i": leg, "c": self.order(leg).client_id}))
-            .collect();
+        let orders: Vec<Value> =
+            list.orders.iter().map(|&leg| json!({"s": symbol, "i": leg, "c": self.order(leg).client_id})).collect();
         let event = json!({
             "e": "listStatus", "E": self.clock_ms, "s": symbol, "g": id, "c": "OCO", "l": status, "L": order_status,
             "r": "NONE", "C": list.client_id, "T": self.clock_ms, "O": orders,
@@ -110,4 +107,3 @@ impl ListEvent {
 fn list_id(order: &Order) -> i64 {
     order.list.map_or(-1, |list| list as i64)
 }
-

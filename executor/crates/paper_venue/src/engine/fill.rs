@@ -79,7 +79,18 @@ impl Venue {
             }
         }
         let (time_ms, order) = (clock_ms, id);
-        holder.trades.push(Trade { id: trade_id, order, market, price, quantity, fee, fee_asset, time_ms, side, maker });
+        holder.trades.push(Trade {
+            id: trade_id,
+            order,
+            market,
+            price,
+            quantity,
+            fee,
+            fee_asset,
+            time_ms,
+            side,
+            maker,
+        });
         let buyer_is_maker = (side == Side::Buy) == maker;
         let print = PublicTrade { id: trade_id, price, quantity, time_ms, buyer_is_maker };
         self.markets[market].last_price = Some(price);

@@ -97,4 +97,3 @@ pub enum Target {
     Id(OrderId),
     ClientId(String),
 }
-

@@ -72,7 +72,10 @@ impl Market {
     /// Open time of the newest bar, begun or done.
     #[must_use]
     pub fn newest_open_ms(&self) -> Option<i64> {
-        self.progress.as_ref().map(|progress| progress.bar.open_time_ms).or(self.bars.last().map(|bar| bar.open_time_ms))
+        self.progress
+            .as_ref()
+            .map(|progress| progress.bar.open_time_ms)
+            .or(self.bars.last().map(|bar| bar.open_time_ms))
     }
 
     /// A bar is being worked through.

@@ -17,12 +17,11 @@ mod place;
 mod refusal;
 mod venue;
 
-pub use account::{Account, Balance};
 pub use bar::{Bar, Interval};
 pub use input::{Fees, Input, NewOco, NewOrder, Setup, SetupAccount, SymbolRules, Target};
 pub use market::{Market, PublicTrade};
 pub use money::{fixed8, plain};
-pub use order::{Kind, ListId, Order, OrderId, OrderList, Side, Status, TimeInForce, Trade};
+pub use order::{Kind, Order, OrderList, Side, Status, TimeInForce, Trade};
 pub use refusal::Refusal;
 pub use venue::{BarAnswer, MarketEvent, Outcome, Venue};
 

@@ -74,7 +74,8 @@ impl NewOrder {
     fn check_against_last(&self, last: Option<Decimal>) -> Result<(), Refusal> {
         let Some(last) = last else {
             // Without a price there is nothing to lock a buy's money by, and nothing to fill against.
-            let needs_price = self.kind == Kind::Market || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc);
+            let needs_price =
+                self.kind == Kind::Market || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc);
             return if needs_price { Err(Refusal::new(-1013, "Market is closed.")) } else { Ok(()) };
         };
         if self.kind == Kind::LimitMaker && self.is_marketable(last) {
@@ -212,7 +213,14 @@ impl Venue {
         Ok(())
     }
 
-    fn insert(&mut self, account: usize, market: usize, new: &NewOrder, list: Option<ListId>, lock: Decimal) -> OrderId {
+    fn insert(
+        &mut self,
+        account: usize,
+        market: usize,
+        new: &NewOrder,
+        list: Option<ListId>,
+        lock: Decimal,
+    ) -> OrderId {
         let id = self.orders.len() as OrderId + 1;
         let client_id = new.client_id.clone().unwrap_or_else(|| format!("paper-{id}"));
         let at = &self.markets[market];

@@ -20,7 +20,10 @@ pub enum Outcome {
     Placed(OrderId),
     PlacedOco(ListId),
     /// The id that the cancel request carries in its answer and event.
-    Canceled { order: OrderId, client_id: String },
+    Canceled {
+        order: OrderId,
+        client_id: String,
+    },
     CanceledList(ListId),
 }
 
@@ -105,7 +108,7 @@ impl Venue {
         for account in &setup.accounts {
             if !self.account_ids.contains_key(&account.name) {
                 self.account_ids.insert(account.name.clone(), self.accounts.len());
-                self.accounts.push(Account::new(account.name.clone(), &account.balances));
+                self.accounts.push(Account::new(&account.balances));
             }
         }
         self.setup = Some(setup.clone());

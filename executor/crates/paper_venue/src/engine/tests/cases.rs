@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
+use serde_json::json;
 
+use crate::engine::account::Balance;
 use crate::engine::*;
 
 #[derive(Deserialize)]
@@ -215,10 +217,10 @@ fn new_order(
     price: Option<Decimal>,
     stop_price: Option<Decimal>,
 ) -> NewOrder {
-    let kind = Kind::parse(&kind.to_uppercase()).unwrap();
+    let kind: Kind = serde_json::from_value(json!(kind.to_uppercase())).unwrap();
     NewOrder {
         symbol: SYMBOL.to_owned(),
-        side: Side::parse(&side.to_uppercase()).unwrap(),
+        side: serde_json::from_value(json!(side.to_uppercase())).unwrap(),
         kind,
         time_in_force: matches!(kind, Kind::Limit | Kind::StopLossLimit).then_some(TimeInForce::Gtc),
         quantity: Some(quantity),

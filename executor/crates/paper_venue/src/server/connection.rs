@@ -1,0 +1,75 @@
+//! One WebSocket connection: reads requests, writes answers and events in order, notices a dead peer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::hub::Outbox;
+use super::shared::Shared;
+
+/// As Binance: a ping every 20 s, and a peer that is silent for a minute is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const MISSED_PINGS: u32 = 3;
+/// Longest wait for a peer that does not read.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Serves until either side ends; `on_text` answers through the outbox.
+pub(crate) async fn serve(
+    socket: WebSocket,
+    shared: Arc<Shared>,
+    outbox: Outbox,
+    on_text: impl Fn(&Outbox, &str),
+    mut messages: mpsc::Receiver<Message>,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let mut stopping = shared.stopping.clone();
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent = 0;
+    loop {
+        tokio::select! {
+            Some(message) = messages.recv() => {
+                let write = async {
+                    sink.feed(message).await?;
+                    while let Ok(message) = messages.try_recv() {
+                        sink.feed(message).await?;
+                    }
+                    sink.flush().await
+                };
+                if !matches!(timeout(WRITE_LIMIT, write).await, Ok(Ok(()))) {
+                    break;
+                }
+            }
+            incoming = stream.next() => {
+                silent = 0;
+                match incoming {
+                    Some(Ok(Message::Text(text))) => on_text(&outbox, &text),
+                    Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+                }
+            }
+            _ = ping.tick() => {
+                silent += 1;
+                if silent > MISSED_PINGS || timeout(WRITE_LIMIT, sink.send(Message::Ping(Vec::new().into()))).await.is_err() {
+                    break;
+                }
+            }
+            () = stopped(&mut stopping) => break,
+        }
+        if outbox.has_overflowed() {
+            tracing::warn!(connection = outbox.id, "a reader was too slow; its connection is closed");
+            break;
+        }
+    }
+    shared.store().hub.forget(&outbox);
+    let _ = timeout(Duration::from_secs(1), sink.send(Message::Close(None))).await;
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which it is only at the end.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,132 @@
+//! Who listens to what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::ws::{Message, Utf8Bytes};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::market_data;
+use crate::engine::{MarketEvent, Venue};
+
+/// Messages that may wait for a slow reader before its connection is closed.
+const OUTBOX: usize = 16_384;
+
+/// The way to one connection's peer. Messages leave in the order they were put in.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    pub id: u64,
+    sender: mpsc::Sender<Message>,
+    overflowed: Arc<AtomicBool>,
+}
+
+impl Outbox {
+    pub fn new(id: u64) -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(OUTBOX);
+        (Self { id, sender, overflowed: Arc::default() }, receiver)
+    }
+
+    pub fn send(&self, text: impl Into<Utf8Bytes>) {
+        if self.sender.try_send(Message::Text(text.into())).is_err() {
+            // A message is lost, so the connection is over: better a gap that the peer sees than one it does not.
+            self.overflowed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub fn has_overflowed(&self) -> bool {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+}
+
+struct UserStream {
+    subscription: u64,
+    account: usize,
+    outbox: Outbox,
+}
+
+struct Listener {
+    /// Messages are wrapped with the stream's name.
+    combined: bool,
+    outbox: Outbox,
+}
+
+#[derive(Default)]
+pub(crate) struct Hub {
+    users: Vec<UserStream>,
+    streams: HashMap<String, Vec<Listener>>,
+    last_subscription: HashMap<u64, u64>,
+}
+
+impl Hub {
+    /// Subscribes a connection to an account's events; none if it already is.
+    pub fn subscribe_user(&mut self, outbox: &Outbox, account: usize) -> Option<u64> {
+        if self.users.iter().any(|user| user.outbox.id == outbox.id && user.account == account) {
+            return None;
+        }
+        let next = self.last_subscription.entry(outbox.id).or_insert(0);
+        let subscription = *next;
+        *next += 1;
+        self.users.push(UserStream { subscription, account, outbox: outbox.clone() });
+        Some(subscription)
+    }
+
+    /// Ends one of a connection's user streams, or all of them.
+    pub fn unsubscribe_user(&mut self, outbox: &Outbox, subscription: Option<u64>) {
+        let ends = |user: &UserStream| {
+            user.outbox.id == outbox.id && subscription.is_none_or(|subscription| subscription == user.subscription)
+        };
+        self.users.retain(|user| !ends(user));
+    }
+
+    pub fn subscribe(&mut self, stream: &str, outbox: &Outbox, combined: bool) {
+        let listeners = self.streams.entry(stream.to_owned()).or_default();
+        if listeners.iter().all(|listener| listener.outbox.id != outbox.id) {
+            listeners.push(Listener { combined, outbox: outbox.clone() });
+        }
+    }
+
+    pub fn unsubscribe(&mut self, stream: &str, outbox: &Outbox) {
+        if let Some(listeners) = self.streams.get_mut(stream) {
+            listeners.retain(|listener| listener.outbox.id != outbox.id);
+            if listeners.is_empty() {
+                self.streams.remove(stream);
+            }
+        }
+    }
+
+    pub fn streams_of(&self, outbox: &Outbox) -> Vec<&str> {
+        let listens = |listeners: &[Listener]| listeners.iter().any(|listener| listener.outbox.id == outbox.id);
+        self.streams.iter().filter(|(_, listeners)| listens(listeners)).map(|(name, _)| name.as_str()).collect()
+    }
+
+    pub fn forget(&mut self, outbox: &Outbox) {
+        self.users.retain(|user| user.outbox.id != outbox.id);
+        self.streams.retain(|_, listeners| {
+            listeners.retain(|listener| listener.outbox.id != outbox.id);
+            !listeners.is_empty()
+        });
+        self.last_subscription.remove(&outbox.id);
+    }
+
+    pub fn tell_user(&self, account: usize, event: &Value) {
+        for user in self.users.iter().filter(|user| user.account == account) {
+            user.outbox.send(format!(r#"{{"subscriptionId":{},"event":{event}}}"#, user.subscription));
+        }
+    }
+
+    pub fn tell_market(&self, venue: &Venue, event: &MarketEvent) {
+        for (stream, listeners) in &self.streams {
+            let Some(message) = market_data::stream_message(venue, event, stream) else { continue };
+            for listener in listeners {
+                let text = if listener.combined {
+                    format!(r#"{{"stream":"{stream}","data":{message}}}"#)
+                } else {
+                    message.to_string()
+                };
+                listener.outbox.send(text);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Market streams: named in the URL, or subscribed to by message.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Query, State};
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection;
+use super::hub::Outbox;
+use super::shared::Shared;
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Streams {
+    #[serde(default)]
+    streams: String,
+}
+
+/// `/ws/<stream>[/<stream>...]`: bare messages.
+pub(crate) async fn raw(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {
+    let names = uri.path().strip_prefix("/ws").unwrap_or("").to_owned();
+    serve(shared, upgrade, &names, false)
+}
+
+/// `/stream?streams=<stream>[/<stream>...]`: messages wrapped with the stream's name.
+pub(crate) async fn combined(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<Streams>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    serve(shared, upgrade, &query.streams, true)
+}
+
+fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, names: &str, combined: bool) -> Response {
+    let names: Vec<String> = names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    upgrade.on_upgrade(move |socket| {
+        let (outbox, messages) = Outbox::new(shared.next_connection());
+        let mut store = shared.store();
+        for name in &names {
+            store.hub.subscribe(name, &outbox, combined);
+        }
+        drop(store);
+        let answers = Arc::clone(&shared);
+        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, combined);
+        connection::serve(socket, shared, outbox, on_text, messages)
+    })
+}
+
+fn answer(shared: &Shared, outbox: &Outbox, text: &str, combined: bool) {
+    let request: Request = match serde_json::from_str(text) {
+        Ok(request) => request,
+        Err(error) => {
+            let error = json!({"error": {"code": 3, "msg": format!("Invalid JSON: {error}")}, "id": null});
+            return outbox.send(error.to_string());
+        }
+    };
+    let id = &request.id;
+    let hub = &mut shared.store().hub;
+    let reply = match request.method.as_str() {
+        "SUBSCRIBE" => {
+            request.params.iter().for_each(|name| hub.subscribe(name, outbox, combined));
+            json!({"result": null, "id": id})
+        }
+        "UNSUBSCRIBE" => {
+            request.params.iter().for_each(|name| hub.unsubscribe(name, outbox));
+            json!({"result": null, "id": id})
+        }
+        "LIST_SUBSCRIPTIONS" => json!({"result": hub.streams_of(outbox), "id": id}),
+        other => {
+            let msg = format!("Unknown method '{other}': it must be SUBSCRIBE, UNSUBSCRIBE or LIST_SUBSCRIPTIONS");
+            json!({"error": {"code": 2, "msg": msg}, "id": id})
+        }
+    };
+    outbox.send(reply.to_string());
+}

@@ -1,0 +1,103 @@
+//! The WebSocket API: requests and, once subscribed, the account's events, on one connection, in order.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::connection;
+use super::error::ApiError;
+use super::hub::Outbox;
+use super::limits::Used;
+use super::operations::{Access, Call, by_ws_name};
+use super::params::Params;
+use super::shared::Shared;
+use super::store::Store;
+use crate::engine::Refusal;
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Map<String, Value>,
+}
+
+pub(crate) async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |socket| {
+        let (outbox, messages) = Outbox::new(shared.next_connection());
+        let answers = Arc::clone(&shared);
+        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text);
+        connection::serve(socket, shared, outbox, on_text, messages)
+    })
+}
+
+/// Answers one request, then sends what it caused: the lock is held over both, so nothing comes between.
+fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
+    let request: Request = match serde_json::from_str(text) {
+        Ok(request) => request,
+        Err(error) => {
+            let refusal = Refusal::new(-1135, format!("Invalid JSON Request: {error}."));
+            return outbox.send(reply(&Value::Null, Err(refusal.into()), Used::default()));
+        }
+    };
+    let mut used = Used::default();
+    let mut store = shared.store();
+    let result = run(shared, &mut store, outbox, &request, &mut used);
+    outbox.send(reply(&request.id, result, used));
+    store.dispatch();
+}
+
+fn run(
+    shared: &Shared,
+    store: &mut Store,
+    outbox: &Outbox,
+    request: &Request,
+    used: &mut Used,
+) -> Result<Value, ApiError> {
+    let params = Params::of_json(&request.params)?;
+    let signer = || shared.keys.account(params.text("apiKey"), params.signed_text().as_bytes(), &params);
+    match request.method.as_str() {
+        "userDataStream.subscribe.signature" => {
+            *used = shared.limits().take_weight(2)?;
+            let account = store.venue.account_id(signer()?)?;
+            let subscription = store.hub.subscribe_user(outbox, account);
+            let subscription =
+                subscription.ok_or_else(|| Refusal::new(-2035, "Subscription already active for this account."))?;
+            Ok(json!({"subscriptionId": subscription}))
+        }
+        "userDataStream.unsubscribe" => {
+            *used = shared.limits().take_weight(2)?;
+            store.hub.unsubscribe_user(outbox, params.id("subscriptionId")?);
+            Ok(json!({}))
+        }
+        name => {
+            let Some(operation) = by_ws_name(name) else {
+                let msg = format!("Method '{name}' is not one of the paper venue's.");
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, -1020, msg));
+            };
+            *used = shared.limits().take_weight(operation.weight)?;
+            let account = if operation.access == Access::Public { "" } else { signer()? };
+            if operation.access == Access::Order {
+                shared.limits().take_order(account, used)?;
+            }
+            (operation.run)(&mut Call { store, params: &params, account })
+        }
+    }
+}
+
+fn reply(id: &Value, result: Result<Value, ApiError>, used: Used) -> String {
+    let limits = used.json();
+    let reply = match result {
+        Ok(result) => json!({"id": id, "status": 200, "result": result, "rateLimits": limits}),
+        Err(error) => {
+            json!({"id": id, "status": error.status.as_u16(), "error": error.json(), "rateLimits": limits})
+        }
+    };
+    reply.to_string()
+}
