@@ -98,6 +98,7 @@ class _Run:
                 )
                 for order in self.venue.orders.values()
             ),
+            unprotected=dict(self.brackets.unprotected),
         )
 
     def _act(self, index: int, decision: Decision) -> None:

@@ -121,22 +121,29 @@ class SimulatedVenue:
         return True
 
     def bar(self, index: int, open: Decimal, high: Decimal, low: Decimal, close: Decimal) -> Iterator[Fill]:
-        """Works through a bar and stands still at each fill, so that the caller can react before price moves on.
+        """Works through a bar and stands still at fills, so that the caller can react before price moves on.
+
+        All that fills at the open has filled by the first of it; after that it is one fill at a time.
 
         The iterator must be used up: the bar is over when it ends.
         """
         self._whole = self._answering = Range(low, high)
         self.last = open
         rested = list(self.orders.values())
-        for order in rested:
-            if order.status == "open" and (order.kind == "market" or _passed(order, open)):
-                yield from self._fill(index, order, open, close, at_open=True)
+        at_open = [
+            self._fill(index, order, open, close, at_open=True)
+            for order in rested
+            if order.kind == "market" or _passed(order, open)
+        ]
+        yield from (fill for fill in at_open if fill is not None)
         for stops in (True, False):
-            for order in rested:
-                if order.status == "open" and (order.kind == "stop_loss") is stops and _met(order, self._whole):
-                    yield from self._fill(index, order, order.level, close)
-        while (order_met := self._next_met()) is not None:
-            yield from self._fill(index, order_met, order_met.level, close)
+            yield from self._met(index, rested, stops, close)
+        before = -1
+        while before != self.version:
+            before = self.version
+            for stops in (True, False):
+                came = [order for order in self.orders.values() if order.seen is not None]
+                yield from self._met(index, came, stops, close)
         self.close(close)
 
     def close(self, price: Decimal) -> None:
@@ -146,26 +153,30 @@ class SimulatedVenue:
         for order in self.orders.values():
             order.seen = None
 
-    def _next_met(self) -> VenueOrder | None:
-        """Of the orders that came during the bar, the next whose price is met: stops first, then in time order."""
-        limit = None
-        for order in self.orders.values():
-            if order.seen is None or order.kind == "market" or not _met(order, order.seen):
+    def _met(self, index: int, orders: list[VenueOrder], stops: bool, close: Decimal) -> Iterator[Fill]:
+        """Fills those of `orders` that are stops (or are not) and whose price is within what they may see."""
+        assert self._whole is not None
+        for order in orders:
+            seen = order.seen or self._whole
+            if order.status != "open" or order.kind == "market" or (order.kind == "stop_loss") is not stops:
                 continue
-            if order.kind == "stop_loss":
-                return order
-            limit = limit or order
-        return limit
+            if seen.low <= order.level <= seen.high:
+                fill = self._fill(index, order, order.level, close)
+                if fill is not None:
+                    yield fill
 
     def _fill(
         self, index: int, order: VenueOrder, price: Decimal, close: Decimal, at_open: bool = False
-    ) -> Iterator[Fill]:
+    ) -> Fill | None:
+        """Fills `order`, or ends it where it cannot be paid; None then, or when it had ended."""
+        if order.status != "open":
+            return None
         rules = self.rules
         notional = price * order.quantity
         lock_id = self._lock_id(order)
         if order.side == "buy" and self._free[rules.quote] + self._locked[lock_id] < notional:
             self._end(order, "expired")
-            return
+            return None
         maker = order.kind == "limit_maker" or (order.kind == "limit" and not at_open)
         received = order.quantity if order.side == "buy" else notional
         fee = (received * (self.fees.maker if maker else self.fees.taker)).quantize(SATOSHI, ROUND_DOWN)
@@ -176,7 +187,7 @@ class SimulatedVenue:
         self.last = price
         assert self._whole is not None
         self._answering = self._whole if at_open else _after(order, price, close, self._whole)
-        yield Fill(index, order.id, order.side, order.kind, price, order.quantity, fee, gets, maker)
+        return Fill(index, order.id, order.side, order.kind, price, order.quantity, fee, gets, maker)
 
     def _check(self, order: VenueOrder) -> None:
         rules = self.rules
@@ -242,13 +253,6 @@ def _passed(order: VenueOrder, price: Decimal) -> bool:
     if (order.kind == "stop_loss") == (order.side == "buy"):
         return price >= order.level
     return price <= order.level
-
-
-def _met(order: VenueOrder, seen: Range) -> bool:
-    """Whether prices from `seen` reach the order's level."""
-    if (order.kind == "stop_loss") == (order.side == "buy"):
-        return seen.high >= order.level
-    return seen.low <= order.level
 
 
 def _after(order: VenueOrder, price: Decimal, close: Decimal, whole: Range) -> Range:
