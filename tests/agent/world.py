@@ -173,7 +173,8 @@ async def settle(owner_url: str, config: dict[str, Any]) -> None:
     try:
         await connection.execute("insert into auth.users (id, email) values ($1, 'a@example.org')", USER)
         await connection.execute(
-            "insert into portfolios (id, user_id, name, exchange, initial_balance) values ($1, $2, 'Paper', 'paper', 100000)",
+            "insert into portfolios (id, user_id, name, exchange, initial_balance)"
+            " values ($1, $2, 'Paper', 'paper', 100000)",
             PORTFOLIO,
             USER,
         )
