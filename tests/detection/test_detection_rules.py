@@ -171,11 +171,15 @@ def test_a_gap_to_its_far_edge_is_not_filled() -> None:
 
 
 def test_a_gap_needs_a_middle_bar_that_stands_out_unless_told_otherwise() -> None:
-    lazy: list[Candle] = [(10, 11, 9, 10.4)] * 4 + [(10.5, 14, 10.5, 11.1), (14, 15, 12, 14)]
+    # Four bodies of 4 % and one of b: b > 2 * (4 * 4 % + b) / 5 from 10.7 % on. The middle bar counts, this bar does not.
+    lazy: list[Candle] = [(10, 11, 9, 10.4)] * 4 + [(10, 14, 10, 11.06), (14, 15, 12, 14)]
     assert run(lazy, GAPS_ONLY) == []
+    lazy[4] = (10, 14, 10, 11.07)
+    assert [e.kind for e in run(lazy, GAPS_ONLY)] == ["fvg"]
+    lazy[4] = (10, 14, 10, 11.06)
     every = GAPS_ONLY.model_copy(update={"fvg_threshold": "none"})
     assert [e.kind for e in run(lazy, every)] == ["fvg"]
-    lazy[4] = (10.5, 14, 10.5, 11)  # its close is not past the first bar's high
+    lazy[4] = (10, 14, 10, 11)  # its close is not past the first bar's high
     assert run(lazy, every) == []
 
 

@@ -7,7 +7,7 @@ def rule_text(kind: str, params: DetectionParams) -> str:
     """One sentence for a kind of event under these parameters; ValueError for a kind that detection does not know."""
     passes = "a close passes" if params.break_by == "close" else "a wick passes"
     ends = "a close passes" if params.mitigation == "close" else "the price passes"
-    body = f" by a body over {params.fvg_factor:g} x the mean" if params.fvg_threshold == "auto" else ""
+    body = f", with a body over {params.fvg_factor:g} x the mean" if params.fvg_threshold == "auto" else ""
     equal = f"less than {params.equal_threshold:g} x ATR apart"
     full = f"More than {params.max_zones} zones are alive: the oldest"
     sizes = f"{params.swing} (swing) or {params.internal} (internal) bars"
@@ -24,7 +24,7 @@ def rule_text(kind: str, params: DetectionParams) -> str:
         "order_block_mitigated": f"The order block ends: {ends} its far edge.",
         "breaker_block": "A mitigated order block acts in the other direction.",
         "breaker_block_invalidated": f"The breaker block ends: {ends} its far edge.",
-        "fvg": f"Fair value gap: the bars around the middle one leave a gap and it closes past the first{body}.",
+        "fvg": f"Fair value gap: the bars around the middle bar do not overlap; its close passes the first{body}.",
         "fvg_touched": "The price reaches the gap for the first time.",
         "fvg_half_filled": "The price reaches the middle of the gap for the first time.",
         "fvg_filled": "The price passes the far edge of the gap.",
