@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from tests.agent import world as w
 
 from smc_agent.backtest import run_backtest
 from smc_agent.execution import Cancel, Place, Refused, SessionConfig
@@ -21,7 +22,6 @@ from smc_agent.local.agent_loop import CheckpointError
 from smc_agent.local.agent_store import AgentLockedError, AgentStore
 from smc_agent.market import Bars, Market, bars_of
 from smc_agent.market.generated import generated_chunks
-from tests.agent import world as w
 
 CONFIG = {"exchange": "synthetic", "symbol": "BTCUSDT", "timeframe": "1m"}
 MARKET = Market("synthetic", "BTCUSDT", "1m")
@@ -46,7 +46,8 @@ async def stored(url: str) -> dict[str, list[Any]]:
             "checkpoints": "select * from agent_checkpoints order by name",
             "sessions": "select total_pnl, total_trades, winning_trades, max_drawdown from trading_sessions",
             "portfolios": "select equity, peak_equity, day_start_equity from portfolios",
-            "day ends": "select * from risk_metrics where measured_at = date_trunc('day', measured_at, 'UTC') order by 2",
+            "day ends": "select * from risk_metrics where measured_at = date_trunc('day', measured_at, 'UTC')"
+            " order by measured_at",
         }
         return {name: [tuple(row) for row in await connection.fetch(query)] for name, query in queries.items()}
     finally:

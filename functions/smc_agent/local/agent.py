@@ -17,7 +17,7 @@ from smc_agent.local.agent_loop import Agent, CheckpointError
 from smc_agent.local.agent_market import open_source
 from smc_agent.local.agent_progress import Progress
 from smc_agent.local.agent_store import AgentLockedError, AgentStore
-from smc_agent.local.agent_venue import PaperVenue
+from smc_agent.local.agent_venue import PaperVenue, VenueError
 from smc_agent.market import Bar, Market
 from smc_agent.market.bus import open_bus
 from smc_agent.market.source import ReplaySource, Source
@@ -139,7 +139,7 @@ async def main() -> int:
         await run(Settings(), stop)
     except ValidationError as error:
         log.error("agent: %s", problems(error))
-    except (ValueError, LookupError, CheckpointError, AgentLockedError) as error:
+    except (ValueError, LookupError, CheckpointError, AgentLockedError, VenueError) as error:
         log.error("agent: %s", error)
     else:
         return 0

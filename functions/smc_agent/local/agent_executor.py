@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, ExecutorError, Snapshot, sign
-from smc_agent.local.agent_venue import VenueError
+from smc_agent.local.agent_venue import VenueAway
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class PatientExecutor:
         while True:
             try:
                 answer = await ask()
-            except (ExecutorError, VenueError) as error:
+            except (ExecutorError, VenueAway) as error:
                 if not said:
                     log.warning("%s: %s; the market waits until it is back", whom, error)
                     said = True

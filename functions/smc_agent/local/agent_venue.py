@@ -18,7 +18,11 @@ class VenueAnswer(NamedTuple):
 
 
 class VenueError(Exception):
-    """The paper venue refused, or did not answer; trying again is safe, for a bar counts once."""
+    """The paper venue refused what it was told."""
+
+
+class VenueAway(VenueError):
+    """The paper venue did not answer; asking again is safe, for a bar counts once."""
 
 
 class Venue(Protocol):
@@ -69,11 +73,13 @@ class PaperVenue:
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         try:
             async with self._http.request(method, path, json=body) as response:
+                if response.status >= 500:
+                    raise VenueAway(f"{path}: HTTP {response.status}")
                 if response.status >= 400:
                     raise VenueError(f"{path}: HTTP {response.status}: {(await response.text())[:300]}")
                 return await response.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise VenueError(f"{path}: {type(error).__name__}") from error
+            raise VenueAway(f"no answer to {method} {path}: {type(error).__name__}") from error
 
 
 def _rules(entry: dict[str, Any]) -> SymbolRules:
