@@ -50,8 +50,10 @@ def test_what_is_left_after_the_fee_is_covered_by_an_oco() -> None:
     stop, target = scene.venue.orders[scene.leg("stop:1")], scene.venue.orders[scene.leg("target:1")]
     # 4.17 less a fee of 0.00417 is 4.16583; the step leaves 0.00083 as dust.
     assert stop.quantity == target.quantity == Decimal("4.165")
-    assert (stop.kind, stop.stop_price) == ("stop_loss", 990)
-    assert (target.kind, target.price) == ("limit_maker", 1030)
+    assert stop.kind == "stop_loss"
+    assert stop.stop_price == 990
+    assert target.kind == "limit_maker"
+    assert target.price == 1030
     assert scene.brackets.parents == {stop.id: scene.entry, target.id: scene.entry}
     balance = scene.venue.balances()["BTC"]
     assert (balance.free, balance.locked) == (Decimal("0.00083"), Decimal("4.165"))
@@ -62,7 +64,8 @@ def test_a_gap_past_the_stop_is_left_at_market_under_the_next_number() -> None:
     scene.bar(985, 986, 984, 985)
     (order,) = scene.venue.orders.values()
     assert order.id == scene.leg("stop:2")
-    assert (order.kind, order.quantity) == ("market", Decimal("4.165"))
+    assert order.kind == "market"
+    assert order.quantity == Decimal("4.165")
     assert scene.brackets.kinds[order.id] == "market"
     (fill,) = scene.bar(980, 981, 979, 980)
     assert fill.price == 980

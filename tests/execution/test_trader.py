@@ -156,6 +156,9 @@ class Told:
         opened = self.index * 60_000 if time is None else time
         return self.trader.on_bar(Bar(opened, 990, 992, low, close, 1), self.index, list(events), account)
 
+    def restart(self) -> None:
+        self.trader = Trader.restore(self.trader.session, RULES, self.trader.save())
+
     def place(self) -> Place:
         (decision,) = self.bar(CASH, self.block())
         assert isinstance(decision, Place)
@@ -215,6 +218,8 @@ def test_a_position_blocks_the_next_entry_until_it_is_closed() -> None:
     (decision,) = told.bar(flat, told.block(945))
     assert isinstance(decision, Place)
     figures = told.trader.figures
+    told.restart()
+    assert told.trader.figures == figures
     assert (figures.trades, figures.wins) == (1, 1)
     assert figures.realized_pnl == 100
     assert figures.exposure == 0
@@ -248,6 +253,7 @@ def test_after_a_loss_it_waits() -> None:
     told.bar(protected(place), low=930)
     poorer = AccountView({"USDT": Balance(Decimal(99_900))})
     told.bar(poorer)  # closed: three bars of cooldown
+    told.restart()
     (refused,) = told.bar(poorer, told.block(940))
     assert isinstance(refused, Refused)
     assert refused.code == "cooldown"
@@ -266,6 +272,8 @@ def test_the_daily_loss_breaker_trips_cancels_and_resets_with_the_utc_day() -> N
     (cancel,) = told.bar(poorer)
     assert isinstance(cancel, Cancel)
     assert "3.1 %" in cancel.reason
+    assert told.trader.figures.daily_pnl == -3100
+    told.restart()
     assert told.trader.figures.daily_pnl == -3100
     # It stays tripped though the equity comes back, and says so once only for one entry.
     assert told.bar(AccountView({"USDT": Balance(Decimal(100_000))}, entry)) == []
@@ -286,6 +294,7 @@ def test_the_drawdown_breaker_stays_until_it_is_re_armed() -> None:
     poorer = AccountView({"USDT": Balance(Decimal(90_000))})
     told.bar(poorer)
     assert told.trader.figures.drawdown == Decimal("0.1")
+    told.restart()
     told.bar(CASH, time=DAY)
     (refused,) = told.bar(CASH, told.block(940), time=DAY + 60_000)
     assert isinstance(refused, Refused)

@@ -115,9 +115,11 @@ def test_no_money_and_too_little_risk_are_told_apart() -> None:
 
 
 def test_what_could_not_be_protected_at_the_stop_is_not_bought() -> None:
-    # 0.005 at 1000 is worth the least of 5, but after the fee 0.004 is left, worth 3.96 at the stop.
-    tiny = RiskLimits(risk_per_trade=Decimal("0.000006"))
-    assert refused(limits=tiny).code == "too_small"
+    # 0.006 are worth 5.94 at the stop, but after the fee only 0.005 can be sold: 4.95, less than the venue takes.
+    assert refused(limits=RiskLimits(risk_per_trade=Decimal("0.0000072"))).code == "too_small"
+    enough = assess(signal(), ACCOUNT, BOOK, RiskLimits(risk_per_trade=Decimal("0.0000084")), RULES, Decimal(1005))
+    assert isinstance(enough, OrderIntent)
+    assert enough.quantity == Decimal("0.007")
 
 
 def test_nobody_else_makes_an_intent() -> None:
