@@ -71,7 +71,8 @@ async def test_a_row_cannot_be_changed_or_removed_even_by_the_owner(
         ("delete from order_events where position = 3", "event 3 is missing"),
         (
             "with gone as (delete from order_events where position = 1) update order_events"
-            " set position = position - 1, prev_hash = case position when 2 then '' else prev_hash end where position > 1",
+            " set position = position - 1, prev_hash = case position when 2 then '' else prev_hash end"
+            " where position > 1",
             "event 1 was changed",
         ),
     ],

@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from realtime.types import RealtimeChannelOptions, RealtimePostgresChangesListenEvent
 from supabase_auth.errors import AuthApiError
 from tests.supabase.conftest import PASSWORD, Supabase
 
 from supabase import AsyncClient, acreate_client
+
+PRIVATE: RealtimeChannelOptions = {"config": {"private": True, "broadcast": None, "presence": None}}
 
 
 @pytest.fixture
@@ -54,8 +57,8 @@ async def test_reads_and_writes_own_sessions_under_row_level_security(client: As
     user = await _sign_up(client)
     table = client.table("trading_sessions")
     row = {"user_id": str(user), "session_name": "London open", "strategy_config": {"symbol": "BTCUSDT"}}
-    created = (await table.insert(row).execute()).data[0]
-    await client.table("trading_sessions").update({"session_name": "New York"}).eq("id", created["id"]).execute()
+    await table.insert(row).execute()
+    await client.table("trading_sessions").update({"session_name": "New York"}).eq("user_id", str(user)).execute()
     found = (await client.table("trading_sessions").select("session_name,total_pnl::text").execute()).data
     assert found == [{"session_name": "New York", "total_pnl": "0.00000000"}]
 
@@ -72,7 +75,7 @@ async def test_an_order_row_reaches_its_owner_with_every_digit_and_no_gap_in_seq
             " returning id",
             user,
         )
-        channel = client.channel(f"user:{user}", {"config": {"private": True}})  # type: ignore[typeddict-item]  # the rest has defaults
+        channel = client.channel(f"user:{user}", PRIVATE)
         joined: list[tuple[str, Exception | None]] = []
         channel.on_broadcast("*", lambda message: received.put_nowait(dict(message)))
         await channel.subscribe(lambda state, error: joined.append((state.value, error)))
@@ -115,7 +118,7 @@ async def test_a_public_channel_carries_a_clients_broadcast_to_the_others(
 
 async def test_postgres_changes_are_refused_with_a_reason(client: AsyncClient) -> None:
     channel = client.channel(f"changes-{uuid4().hex}")
-    channel.on_postgres_changes("*", lambda _: None, schema="public", table="orders")
+    channel.on_postgres_changes(RealtimePostgresChangesListenEvent.All, lambda _: None, schema="public", table="orders")
     states: list[tuple[str, str]] = []
     await channel.subscribe(lambda state, error: states.append((state.value, str(error))))
     assert states[0][0] == "CHANNEL_ERROR"

@@ -191,7 +191,13 @@ async def test_nobody_else_reads_or_changes_them(scene: Scene, table: str, who: 
 
 async def test_a_user_cannot_make_himself_admin(scene: Scene) -> None:
     target = {"id": f"eq.{scene.people.b.id}"}
-    for change in ({"role": "admin"}, {"risk_limits": {}}, {"is_active": True}, {"email": "x@example.com"}):
+    changes: list[dict[str, Any]] = [
+        {"role": "admin"},
+        {"risk_limits": {}},
+        {"is_active": True},
+        {"email": "x@x.example"},
+    ]
+    for change in changes:
         answer = await scene.ask(scene.people.b, "PATCH", "users", params=target, json=change)
         assert _refused(answer), answer.text
     assert await scene.owner.fetchval("select role from users where id = $1", scene.people.b.id) == "trader"

@@ -120,10 +120,13 @@ class Gateway:
                 Middleware(Surroundings, supabase_url=settings.project_url),
                 # Any origin may ask, as hosted: what counts is the bearer token, and there are no cookies.
                 Middleware(
-                    CORSMiddleware, allow_origins=["*"], allow_methods=_METHODS, allow_headers=["*"],
+                    CORSMiddleware,
+                    allow_origins=["*"],
+                    allow_methods=_METHODS,
+                    allow_headers=["*"],
                     expose_headers=_EXPOSED,
                 ),
-            ],  # fmt: skip
+            ],
             exception_handlers={AuthError: answer},
         )
 
@@ -211,9 +214,11 @@ def _no_route() -> Route:
 async def serve(settings: GatewaySettings) -> None:
     """Serve on 127.0.0.1 until a signal."""
     async with open_gateway(settings) as app:
+        # No proxy_headers: nobody stands before this server, and believing them would let a caller choose his address.
         config = uvicorn.Config(
             app, host="127.0.0.1", port=settings.port, lifespan="off", access_log=False, log_config=None,
-            server_header=False, ws_max_size=_MAX_MESSAGE, ws_per_message_deflate=False, timeout_graceful_shutdown=3,
+            server_header=False, proxy_headers=False, ws_max_size=_MAX_MESSAGE, ws_per_message_deflate=False,
+            timeout_graceful_shutdown=3,
         )  # fmt: skip
         await uvicorn.Server(config).serve()
 
