@@ -1,5 +1,6 @@
 """Stored bars, read for the API: which markets there are, and closed bars of any time frame made of the stored ones."""
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -125,7 +126,7 @@ async def read_period(
     rows = await connection.fetch(
         _BARS, series.symbol, series.exchange, series.timeframe, _moment(start_ms), _moment(end_ms), length, offset
     )
-    return [Bar(*row.values()) for row in rows]
+    return await asyncio.to_thread(lambda: [Bar(*row.values()) for row in rows])  # may be 200,000
 
 
 async def read_page(
