@@ -48,7 +48,7 @@ class PaperVenue:
     async def bar(self, symbol: str, timeframe: str, bar: Bar) -> VenueAnswer:
         """Tells the venue the closed `bar`; it trades through it up to the first event."""
         prices = {name: format(decimal_of(getattr(bar, name)), "f") for name in Bar._fields[1:]}
-        times = {"open_time_ms": bar.time, "close_time_ms": bar.time + milliseconds(timeframe)}
+        times = {"open_time_ms": bar.time, "close_time_ms": bar.time + milliseconds(timeframe) - 1}
         return await self._post("/paper/v1/bar", {"symbol": symbol, "interval": timeframe, **times, **prices})
 
     async def go_on(self, symbol: str) -> VenueAnswer:
@@ -89,8 +89,13 @@ def _rules(entry: dict[str, Any]) -> SymbolRules:
         symbol=entry["symbol"],
         base=entry["baseAsset"],
         quote=entry["quoteAsset"],
-        tick=Decimal(filters["PRICE_FILTER"]["tickSize"]),
-        step=Decimal(filters["LOT_SIZE"]["stepSize"]),
-        min_quantity=Decimal(filters["LOT_SIZE"]["minQty"]),
-        min_notional=Decimal(notional["minNotional"]),
+        tick=_amount(filters["PRICE_FILTER"]["tickSize"]),
+        step=_amount(filters["LOT_SIZE"]["stepSize"]),
+        min_quantity=_amount(filters["LOT_SIZE"]["minQty"]),
+        min_notional=_amount(notional["minNotional"]),
     )
+
+
+def _amount(text: str) -> Decimal:
+    # Without the venue's idle zeros, which every price rounded to the tick would carry along.
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
