@@ -1,1 +1,87 @@
-fn main() {}
+//! The executor: commands in, orders at the venue, state in Postgres. README.md tells how one order goes through these files.
+
+mod account;
+mod answer;
+mod clock;
+mod commanding;
+mod config;
+mod envelope;
+mod fact;
+mod flattening;
+mod gate;
+mod http;
+mod inbox;
+mod journaling;
+mod protecting;
+mod reacting;
+mod reconciling;
+mod replaying;
+mod resolving;
+mod rows;
+mod running;
+mod sink;
+mod snapshot;
+mod state;
+mod statements;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use config::Config;
+
+const HELP: &str = "\
+The executor of the SMC Trading Agent: verifies signed commands, journals them, sends orders, follows them.
+
+usage:
+  executor run --config FILE     run until SIGTERM
+  executor check --config FILE   look at configuration, journal, venues and database, and say what is wrong
+  executor --help
+
+Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
+
+enum Task {
+    Run(PathBuf),
+    Check(PathBuf),
+    Help,
+}
+
+fn main() -> ExitCode {
+    start_log();
+    let result = match task(std::env::args().skip(1).collect()) {
+        Ok(Task::Help) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Ok(Task::Run(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::run),
+        Ok(Task::Check(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::check),
+        Err(message) => Err(format!("{message}\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("executor: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn task(arguments: Vec<String>) -> Result<Task, String> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["run", "--config", path] => Ok(Task::Run(path.into())),
+        ["check", "--config", path] => Ok(Task::Check(path.into())),
+        ["--help" | "-h" | "help"] => Ok(Task::Help),
+        [] => Err("say what to do".into()),
+        _ => Err(format!("not understood: {}", words.join(" "))),
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if std::env::var_os("SMC_LOG_JSON").is_some_and(|value| value == "1") {
+        log.json().init();
+    } else {
+        log.with_ansi(false).init();
+    }
+}

@@ -95,7 +95,9 @@ impl Limits {
     pub fn needs_last_price(&self, order: &Order) -> bool {
         let unpriced = order.reference_price(None).is_none();
         self.price_collar.is_some()
-            || (unpriced && order.is_entry() && (self.max_order_notional.is_some() || self.max_position_notional.is_some()))
+            || (unpriced
+                && order.is_entry()
+                && (self.max_order_notional.is_some() || self.max_position_notional.is_some()))
     }
 }
 
@@ -119,7 +121,12 @@ pub struct Exposure {
 }
 
 /// Passes a commanded order, or says why not.
-pub fn approve(order: Order, exposure: &Exposure, limits: &Limits, rules: &SymbolRules) -> Result<Approved<Order>, Refusal> {
+pub fn approve(
+    order: Order,
+    exposure: &Exposure,
+    limits: &Limits,
+    rules: &SymbolRules,
+) -> Result<Approved<Order>, Refusal> {
     if order.is_entry() {
         entries_allowed(exposure)?;
     }
@@ -175,7 +182,10 @@ fn bracket_is_sane(order: &Order, last: Option<Decimal>) -> Result<(), Refusal> 
         return Ok(());
     }
     if order.side == Side::Sell {
-        return Err(Refusal::new(Code::ReduceOnly, "a sell on spot opens nothing that a stop_loss or take_profit could protect"));
+        return Err(Refusal::new(
+            Code::ReduceOnly,
+            "a sell on spot opens nothing that a stop_loss or take_profit could protect",
+        ));
     }
     let refuse = |message: String| Err(Refusal::new(Code::FilterPrice, message));
     if let (Some(stop), Some(target)) = (order.stop_loss, order.take_profit)
@@ -203,7 +213,10 @@ fn reduces_if_it_must(order: &Order, exposure: &Exposure) -> Result<(), Refusal>
     }
     let left = exposure.held - exposure.selling;
     if (order.reduce_only || restricted) && order.quantity > left {
-        return Err(Refusal::new(Code::ReduceOnly, format!("{} is more than the {left} held and not yet being sold", order.quantity)));
+        return Err(Refusal::new(
+            Code::ReduceOnly,
+            format!("{} is more than the {left} held and not yet being sold", order.quantity),
+        ));
     }
     Ok(())
 }
@@ -220,7 +233,10 @@ fn collar(order: &Order, last: Option<Decimal>, limits: &Limits) -> Result<(), R
         (Side::Sell, _) => return Ok(()),
     };
     if beyond {
-        return Err(Refusal::new(Code::PriceCollar, format!("{price} is worse than {worst}, the collar around the last price {last}")));
+        return Err(Refusal::new(
+            Code::PriceCollar,
+            format!("{price} is worse than {worst}, the collar around the last price {last}"),
+        ));
     }
     Ok(())
 }
@@ -234,7 +250,10 @@ fn notionals(order: &Order, exposure: &Exposure, limits: &Limits) -> Result<(), 
     };
     let notional = order.quantity * price;
     if let Some(most) = limits.max_order_notional.filter(|most| notional > *most) {
-        return Err(Refusal::new(Code::MaxOrderNotional, format!("the order is worth {notional}, and {most} is allowed")));
+        return Err(Refusal::new(
+            Code::MaxOrderNotional,
+            format!("the order is worth {notional}, and {most} is allowed"),
+        ));
     }
     let position = exposure.held * price + exposure.buying_value + notional;
     if let Some(most) = limits.max_position_notional.filter(|most| position > *most) {

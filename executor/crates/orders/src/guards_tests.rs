@@ -94,9 +94,15 @@ fn a_limit_refuses_just_above_it_and_passes_at_it() {
     let order = || buy("0.02", "50000");
     let cases = [
         (limit(Limits { max_order_notional: Some(decimal("1000")), ..Limits::default() }), None),
-        (limit(Limits { max_order_notional: Some(decimal("999.99")), ..Limits::default() }), Some(Code::MaxOrderNotional)),
+        (
+            limit(Limits { max_order_notional: Some(decimal("999.99")), ..Limits::default() }),
+            Some(Code::MaxOrderNotional),
+        ),
         (limit(Limits { max_position_notional: Some(decimal("7000")), ..Limits::default() }), None),
-        (limit(Limits { max_position_notional: Some(decimal("6999")), ..Limits::default() }), Some(Code::MaxPositionNotional)),
+        (
+            limit(Limits { max_position_notional: Some(decimal("6999")), ..Limits::default() }),
+            Some(Code::MaxPositionNotional),
+        ),
         (limit(Limits { max_open_orders: Some(4), ..Limits::default() }), None),
         (limit(Limits { max_open_orders: Some(3), ..Limits::default() }), Some(Code::MaxOpenOrders)),
         (limit(Limits { max_orders_per_minute: Some(11), ..Limits::default() }), None),

@@ -14,14 +14,20 @@ use crate::order::{Fill, Order, Status};
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The venue has it.
-    Accepted { external_id: String },
+    Accepted {
+        external_id: String,
+    },
     Fill(Fill),
     Cancelled,
     Expired,
     /// The venue refused it, or it never left.
-    Rejected { message: String },
+    Rejected {
+        message: String,
+    },
     /// It was sent and the answer was lost.
-    Unknown { message: String },
+    Unknown {
+        message: String,
+    },
     /// Asked after the venue's consistency delay, the venue says that there is no such order.
     Missing,
 }
@@ -128,12 +134,19 @@ impl Tracked {
                 // A fill that a cancel or expiry overtook: booked, but the rest is gone.
                 Status::Cancelled | Status::Expired => was,
                 // It was thought refused, and it trades.
-                Status::Pending | Status::Open | Status::PartiallyFilled | Status::Unknown | Status::Rejected | Status::Filled => {
-                    Status::PartiallyFilled
-                }
+                Status::Pending
+                | Status::Open
+                | Status::PartiallyFilled
+                | Status::Unknown
+                | Status::Rejected
+                | Status::Filled => Status::PartiallyFilled,
             }
         };
-        if was == Status::Rejected || self.filled > self.order.quantity { Outcome::Contradicted } else { Outcome::Changed }
+        if was == Status::Rejected || self.filled > self.order.quantity {
+            Outcome::Contradicted
+        } else {
+            Outcome::Changed
+        }
     }
 
     fn accept(&mut self, external_id: &str) -> Outcome {
@@ -146,7 +159,9 @@ impl Tracked {
                 self.message = None;
                 Outcome::Changed
             }
-            Status::Open | Status::PartiallyFilled | Status::Filled | Status::Cancelled | Status::Expired => Outcome::Ignored,
+            Status::Open | Status::PartiallyFilled | Status::Filled | Status::Cancelled | Status::Expired => {
+                Outcome::Ignored
+            }
             Status::Rejected => Outcome::Contradicted,
         }
     }

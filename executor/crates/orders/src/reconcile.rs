@@ -90,7 +90,8 @@ pub fn plan(account: Uuid, known: &BTreeMap<Uuid, Tracked>, venue: &VenueSnapsho
         corrections.push(Correction::Apply { id, event: Event::Fill(trade.fill.clone()) });
     }
     for (id, order) in &seen {
-        let (status, filled) = known.get(id).map_or((Status::Pending, Decimal::ZERO), |tracked| (tracked.status, tracked.filled));
+        let (status, filled) =
+            known.get(id).map_or((Status::Pending, Decimal::ZERO), |tracked| (tracked.status, tracked.filled));
         corrections.extend(observe(*id, status, order));
         if order.executed > filled + traded.get(id).copied().unwrap_or_default() {
             corrections.push(Correction::FetchTrades { id: *id });
@@ -140,5 +141,8 @@ fn identify(
         return *id;
     }
     let foreign = ids::foreign_order(account, &order.symbol, &order.external_id);
-    known.iter().find(|(_, tracked)| tracked.order.client_order_id == order.client_order_id).map_or(foreign, |(id, _)| *id)
+    known
+        .iter()
+        .find(|(_, tracked)| tracked.order.client_order_id == order.client_order_id)
+        .map_or(foreign, |(id, _)| *id)
 }

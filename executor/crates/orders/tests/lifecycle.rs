@@ -74,25 +74,114 @@ fn in_status(status: Status) -> Tracked {
 fn every_pair_of_state_and_event_has_its_answer() {
     use Outcome::{Changed, Contradicted, Ignored};
     use Status::{Cancelled, Expired, Filled, Open, PartiallyFilled, Pending, Rejected, Unknown};
-    let events = [accepted(), fill(1, 2), fill(2, 10), Event::Cancelled, Event::Expired, rejected(), unknown(), Event::Missing];
+    let events =
+        [accepted(), fill(1, 2), fill(2, 10), Event::Cancelled, Event::Expired, rejected(), unknown(), Event::Missing];
     let table: [(Status, [(Status, Outcome); 8]); 8] = [
-        (Pending, [(Open, Changed), (PartiallyFilled, Changed), (Filled, Changed), (Cancelled, Changed), (Expired, Changed),
-            (Rejected, Changed), (Unknown, Changed), (Rejected, Changed)]),
-        (Open, [(Open, Ignored), (PartiallyFilled, Changed), (Filled, Changed), (Cancelled, Changed), (Expired, Changed),
-            (Rejected, Changed), (Open, Ignored), (Open, Contradicted)]),
+        (
+            Pending,
+            [
+                (Open, Changed),
+                (PartiallyFilled, Changed),
+                (Filled, Changed),
+                (Cancelled, Changed),
+                (Expired, Changed),
+                (Rejected, Changed),
+                (Unknown, Changed),
+                (Rejected, Changed),
+            ],
+        ),
+        (
+            Open,
+            [
+                (Open, Ignored),
+                (PartiallyFilled, Changed),
+                (Filled, Changed),
+                (Cancelled, Changed),
+                (Expired, Changed),
+                (Rejected, Changed),
+                (Open, Ignored),
+                (Open, Contradicted),
+            ],
+        ),
         // Already 1 of 10 filled, so that 10 more are more than was ordered.
-        (PartiallyFilled, [(PartiallyFilled, Ignored), (PartiallyFilled, Changed), (Filled, Contradicted), (Cancelled, Changed),
-            (Expired, Changed), (Cancelled, Changed), (PartiallyFilled, Ignored), (PartiallyFilled, Contradicted)]),
-        (Filled, [(Filled, Ignored), (Filled, Contradicted), (Filled, Contradicted), (Filled, Ignored), (Filled, Ignored),
-            (Filled, Ignored), (Filled, Ignored), (Filled, Ignored)]),
-        (Cancelled, [(Cancelled, Ignored), (Cancelled, Changed), (Filled, Changed), (Cancelled, Ignored), (Cancelled, Ignored),
-            (Cancelled, Ignored), (Cancelled, Ignored), (Cancelled, Ignored)]),
-        (Rejected, [(Rejected, Contradicted), (PartiallyFilled, Contradicted), (Filled, Contradicted), (Rejected, Ignored),
-            (Rejected, Ignored), (Rejected, Ignored), (Rejected, Ignored), (Rejected, Ignored)]),
-        (Expired, [(Expired, Ignored), (Expired, Changed), (Filled, Changed), (Expired, Ignored), (Expired, Ignored),
-            (Expired, Ignored), (Expired, Ignored), (Expired, Ignored)]),
-        (Unknown, [(Open, Changed), (PartiallyFilled, Changed), (Filled, Changed), (Cancelled, Changed), (Expired, Changed),
-            (Rejected, Changed), (Unknown, Ignored), (Rejected, Changed)]),
+        (
+            PartiallyFilled,
+            [
+                (PartiallyFilled, Ignored),
+                (PartiallyFilled, Changed),
+                (Filled, Contradicted),
+                (Cancelled, Changed),
+                (Expired, Changed),
+                (Cancelled, Changed),
+                (PartiallyFilled, Ignored),
+                (PartiallyFilled, Contradicted),
+            ],
+        ),
+        (
+            Filled,
+            [
+                (Filled, Ignored),
+                (Filled, Contradicted),
+                (Filled, Contradicted),
+                (Filled, Ignored),
+                (Filled, Ignored),
+                (Filled, Ignored),
+                (Filled, Ignored),
+                (Filled, Ignored),
+            ],
+        ),
+        (
+            Cancelled,
+            [
+                (Cancelled, Ignored),
+                (Cancelled, Changed),
+                (Filled, Changed),
+                (Cancelled, Ignored),
+                (Cancelled, Ignored),
+                (Cancelled, Ignored),
+                (Cancelled, Ignored),
+                (Cancelled, Ignored),
+            ],
+        ),
+        (
+            Rejected,
+            [
+                (Rejected, Contradicted),
+                (PartiallyFilled, Contradicted),
+                (Filled, Contradicted),
+                (Rejected, Ignored),
+                (Rejected, Ignored),
+                (Rejected, Ignored),
+                (Rejected, Ignored),
+                (Rejected, Ignored),
+            ],
+        ),
+        (
+            Expired,
+            [
+                (Expired, Ignored),
+                (Expired, Changed),
+                (Filled, Changed),
+                (Expired, Ignored),
+                (Expired, Ignored),
+                (Expired, Ignored),
+                (Expired, Ignored),
+                (Expired, Ignored),
+            ],
+        ),
+        (
+            Unknown,
+            [
+                (Open, Changed),
+                (PartiallyFilled, Changed),
+                (Filled, Changed),
+                (Cancelled, Changed),
+                (Expired, Changed),
+                (Rejected, Changed),
+                (Unknown, Ignored),
+                (Rejected, Changed),
+            ],
+        ),
     ];
     assert_eq!(table.map(|(status, _)| status).len(), Status::ALL.len());
     for (status, answers) in table {

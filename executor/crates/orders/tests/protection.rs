@@ -60,7 +60,9 @@ fn group(n: u32, form: Form, quantity: &str, failure: Option<Failure>) -> Group 
 
 #[test]
 fn the_form_follows_what_was_asked() {
-    for (stop, target, form) in [(Some(1), Some(2), Form::Oco), (Some(1), None, Form::Stop), (None, Some(2), Form::Target)] {
+    for (stop, target, form) in
+        [(Some(1), Some(2), Form::Oco), (Some(1), None, Form::Stop), (None, Some(2), Form::Target)]
+    {
         let mut entry = entry(Decimal::ONE, stop.map(|n| n * 49_000), target.map(|n| n * 49_000));
         assert_eq!(next(&entry, &[], &rules(), false), None, "nothing filled, nothing to protect");
         fill(&mut entry, 1, Decimal::ONE, Decimal::new(1, 3));

@@ -24,7 +24,9 @@ struct Used {
 
 impl Budget {
     pub fn read(&self, headers: &HeaderMap) {
-        let count = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u32>().ok());
+        let count = |name: &str| {
+            headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u32>().ok())
+        };
         let now = Instant::now();
         let mut used = self.used();
         if let Some(weight) = count("x-mbx-used-weight-1m") {
@@ -56,7 +58,9 @@ impl Budget {
         let over = |count: Option<(u32, Instant)>, limit: u32, window: Duration| {
             count.is_some_and(|(count, at)| now - at < window && f64::from(count) > f64::from(limit) * ENTRY_SHARE)
         };
-        if over(used.weight, WEIGHT_A_MINUTE, Duration::from_secs(60)) || over(used.orders, ORDERS_IN_TEN_SECONDS, Duration::from_secs(10)) {
+        if over(used.weight, WEIGHT_A_MINUTE, Duration::from_secs(60))
+            || over(used.orders, ORDERS_IN_TEN_SECONDS, Duration::from_secs(10))
+        {
             return Some("the venue's rate budget is nearly used up; the rest is kept for exits".into());
         }
         None

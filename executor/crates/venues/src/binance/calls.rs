@@ -45,7 +45,10 @@ impl Account {
         let offset = body.server_time - (before + now_ms()) / 2;
         self.clock_offset.store(offset, Ordering::Relaxed);
         if offset.abs() > 1000 {
-            tracing::warn!(offset_ms = offset, "the venue's clock differs from ours; requests are stamped with the venue's");
+            tracing::warn!(
+                offset_ms = offset,
+                "the venue's clock differs from ours; requests are stamped with the venue's"
+            );
         }
         Ok(())
     }

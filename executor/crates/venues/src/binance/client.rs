@@ -30,8 +30,14 @@ pub struct AddressError {
 }
 
 pub fn check_address(url: &str, schemes: &[&str]) -> Result<String, AddressError> {
-    let good = url.parse::<Uri>().is_ok_and(|uri| uri.host().is_some() && uri.scheme_str().is_some_and(|s| schemes.contains(&s)));
-    if good { Ok(url.trim_end_matches('/').to_owned()) } else { Err(AddressError { url: url.into(), form: schemes.join("|") }) }
+    let good = url
+        .parse::<Uri>()
+        .is_ok_and(|uri| uri.host().is_some() && uri.scheme_str().is_some_and(|s| schemes.contains(&s)));
+    if good {
+        Ok(url.trim_end_matches('/').to_owned())
+    } else {
+        Err(AddressError { url: url.into(), form: schemes.join("|") })
+    }
 }
 
 pub struct Http {
@@ -46,7 +52,8 @@ impl Http {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(5)));
-        let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp);
+        let connector =
+            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(50))
@@ -68,7 +75,9 @@ impl Http {
             let body = body.map_err(|error| VenueError::Lost(format!("the answer broke off: {error}")))?.to_bytes();
             Ok((parts, body))
         };
-        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| Err(VenueError::Lost(format!("no answer in {TIMEOUT:?}"))))
+        tokio::time::timeout(TIMEOUT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(VenueError::Lost(format!("no answer in {TIMEOUT:?}"))))
     }
 }
 
@@ -120,7 +129,11 @@ impl Account {
             return Err(VenueError::Throttled { retry_after, banned: true });
         }
         let in_body = method == Method::POST;
-        let url = if in_body || text.is_empty() { format!("{}{path}", self.http.base) } else { format!("{}{path}?{text}", self.http.base) };
+        let url = if in_body || text.is_empty() {
+            format!("{}{path}", self.http.base)
+        } else {
+            format!("{}{path}?{text}", self.http.base)
+        };
         let mut request = Request::builder().method(method).uri(url);
         if with_key {
             request = request.header("X-MBX-APIKEY", self.signer.api_key());
@@ -132,12 +145,17 @@ impl Account {
             Bytes::new()
         };
         // The message names no URL: a signed one would be in the logs.
-        let request = request.body(Full::new(body)).map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
+        let request =
+            request.body(Full::new(body)).map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
         let (parts, body) = self.http.send(request).await?;
         self.budget.read(&parts.headers);
         let status = parts.status.as_u16();
         if status == 429 || status == 418 {
-            let seconds = parts.headers.get("retry-after").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+            let seconds = parts
+                .headers
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok())
+                .and_then(|text| text.parse().ok());
             let retry_after = seconds.map_or(DEFAULT_WAIT, Duration::from_secs);
             self.budget.block(retry_after, status == 418);
             return Err(VenueError::Throttled { retry_after, banned: status == 418 });
@@ -151,7 +169,8 @@ impl Account {
                 Err(_) => VenueError::Lost(format!("the venue answered {status} without a reason")),
             });
         }
-        serde_json::from_slice(&body).map_err(|error| VenueError::Lost(format!("the venue's answer is unreadable: {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| VenueError::Lost(format!("the venue's answer is unreadable: {error}")))
     }
 }
 
@@ -198,7 +217,10 @@ mod tests {
         assert_eq!(reason(-1006, "An unexpected response was received from the message bus."), None);
         assert_eq!(reason(-2013, "Order does not exist."), Some(Reason::NoSuchOrder));
         assert_eq!(reason(-2011, "Unknown order sent."), Some(Reason::NoSuchOrder));
-        assert_eq!(reason(-2010, "Account has insufficient balance for requested action."), Some(Reason::InsufficientBalance));
+        assert_eq!(
+            reason(-2010, "Account has insufficient balance for requested action."),
+            Some(Reason::InsufficientBalance)
+        );
         assert_eq!(reason(-2010, "Duplicate order sent."), Some(Reason::DuplicateOrder));
         assert_eq!(reason(-2010, "Stop price would trigger immediately."), Some(Reason::WouldTrigger));
         assert_eq!(reason(-1013, "Filter failure: LOT_SIZE"), Some(Reason::FilterLot));

@@ -30,7 +30,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub async fn run(account: Arc<Account>, sink: Sink, mut pings: UnboundedReceiver<u64>) {
     let mut wait = FIRST_WAIT;
     loop {
-        let connected = timeout(CONNECT_TIMEOUT, connect(&account)).await.unwrap_or_else(|_| Err("no answer in time".into()));
+        let connected =
+            timeout(CONNECT_TIMEOUT, connect(&account)).await.unwrap_or_else(|_| Err("no answer in time".into()));
         let reason = match connected {
             Ok(mut socket) => {
                 wait = FIRST_WAIT;
@@ -52,7 +53,8 @@ pub async fn run(account: Arc<Account>, sink: Sink, mut pings: UnboundedReceiver
 
 async fn connect(account: &Account) -> Result<Socket, String> {
     // Latency of single small frames: no Nagle.
-    let (mut socket, _) = connect_async_with_config(&account.ws_api_url, None, true).await.map_err(|error| error.to_string())?;
+    let (mut socket, _) =
+        connect_async_with_config(&account.ws_api_url, None, true).await.map_err(|error| error.to_string())?;
     // The signature is over the parameters sorted by name.
     let timestamp = account.venue_ms();
     let mut params = Params::default();
@@ -144,7 +146,9 @@ fn read(text: &str) -> Result<Option<StreamEvent>, String> {
             let body: PositionBody = serde_json::from_value(event).map_err(unreadable)?;
             Some(StreamEvent::Balances(body.balances.into_iter().map(Into::into).collect()))
         }
-        Some("serverShutdown" | "eventStreamTerminated") => Some(StreamEvent::Down("the venue is shutting the stream down".into())),
+        Some("serverShutdown" | "eventStreamTerminated") => {
+            Some(StreamEvent::Down("the venue is shutting the stream down".into()))
+        }
         _ => None,
     })
 }

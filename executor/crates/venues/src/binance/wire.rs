@@ -365,7 +365,8 @@ impl ReportBody {
             is_maker: self.m,
             time_ms: self.time,
         });
-        let client_order_id = if self.original_client_order_id.is_empty() { self.c } else { self.original_client_order_id };
+        let client_order_id =
+            if self.original_client_order_id.is_empty() { self.c } else { self.original_client_order_id };
         Ok(Report {
             order: VenueOrder {
                 client_order_id,

@@ -1,0 +1,391 @@
+//! The one task that owns an account's state. Everything else sends it messages: commands, the venue's answers, the user stream.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orders::SymbolRules;
+use orders::reconcile::{VenueOrder, VenueTrade};
+use rust_decimal::Decimal;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use venues::{Balance, Receipt, StreamEvent, Venue, VenueError};
+
+use crate::answer::Answer;
+use crate::clock::now_ms;
+use crate::envelope::Command;
+use crate::fact::{Entry, Fact};
+use crate::journaling::{Batch, Then, Writer};
+use crate::reconciling::Gathered;
+use crate::rows::rows_of;
+use crate::sink::Outbox;
+use crate::snapshot::Snapshot;
+use crate::state::{Applied, State};
+
+/// A stream that has been quiet this long gets a measurement of the clock, which keeps a connection warm as well.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
+
+pub enum Message {
+    Command(Box<Command>, Waiter),
+    /// The market knowledge that a place command waited for.
+    Prepared(Box<Command>, Preparation),
+    Stream(StreamEvent),
+    Done(Done),
+    Wake(Wake),
+    Snapshot(oneshot::Sender<Snapshot>),
+    Drain(oneshot::Sender<Snapshot>),
+    Gathered(u64, Result<Box<Gathered>, VenueError>),
+    Written(u64),
+    /// Stop taking commands; answer when all that was sent has been answered.
+    Stop(oneshot::Sender<()>),
+}
+
+pub struct Waiter {
+    pub received: Instant,
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// What the venue answered to something sent.
+pub enum Done {
+    Placed {
+        order_id: Uuid,
+        sent: Instant,
+        result: Result<Receipt, VenueError>,
+    },
+    OcoPlaced {
+        entry: Uuid,
+        n: u32,
+        sent: Instant,
+        result: Result<Vec<Receipt>, VenueError>,
+    },
+    /// And, where the venue knew no such open order, what it says about it.
+    Cancelled {
+        order_id: Uuid,
+        command: Option<Uuid>,
+        result: Result<Vec<VenueOrder>, VenueError>,
+    },
+    Queried {
+        order_id: Uuid,
+        attempt: usize,
+        result: Result<VenueOrder, VenueError>,
+    },
+    Trades {
+        order_id: Uuid,
+        result: Result<Vec<VenueTrade>, VenueError>,
+    },
+    FlattenBalances {
+        symbol: String,
+        result: Result<Vec<(String, Balance)>, VenueError>,
+    },
+}
+
+pub struct Preparation {
+    pub rules: Result<Option<SymbolRules>, VenueError>,
+    pub last: Result<Option<Decimal>, VenueError>,
+}
+
+pub enum Wake {
+    Query { order_id: Uuid, attempt: usize },
+    Cancel { order_id: Uuid },
+    Trades { order_id: Uuid },
+    Protect { entry: Uuid },
+    Flatten { symbol: String },
+    Gather,
+}
+
+pub struct DrainWait {
+    pub reply: oneshot::Sender<Snapshot>,
+    /// What had happened when the last ping was sent, and its number.
+    pub pinged: Option<(u64, u64)>,
+}
+
+pub struct Account {
+    pub state: State,
+    pub venue: Arc<dyn Venue>,
+    pub exchange: &'static str,
+    pub inject_delay: Duration,
+    journal: Writer,
+    outbox: Outbox,
+    batch: Batch,
+    rows: Vec<crate::rows::Row>,
+    pub inbox: UnboundedSender<Message>,
+    pings: UnboundedSender<u64>,
+    pub waiting: HashMap<Uuid, Vec<Waiter>>,
+    /// Requests to the venue that have not been answered.
+    in_flight: usize,
+    /// Counts what has happened, so that a drain can tell that nothing has.
+    activity: u64,
+    /// Fills booked since the start, so that a reconciliation can tell that none came in between.
+    pub fills: u64,
+    pub balance_changes: HashMap<String, u64>,
+    next_ping: u64,
+    drains: Vec<DrainWait>,
+    pub ready: bool,
+    pub stream_up: bool,
+    /// Numbers reconciliations, so that the result of an overtaken one is dropped.
+    pub generation: u64,
+    stopping: Option<oneshot::Sender<()>>,
+}
+
+/// The way to an account's task.
+#[derive(Clone)]
+pub struct Handle {
+    pub id: Uuid,
+    pub inbox: UnboundedSender<Message>,
+}
+
+/// What an account needs of the program around it.
+pub struct Surroundings {
+    pub exchange: &'static str,
+    pub journal: Writer,
+    pub outbox: Outbox,
+    pub inject_delay: Duration,
+}
+
+impl Account {
+    /// Starts the account's task and its user stream.
+    pub fn start(state: State, venue: Arc<dyn Venue>, around: Surroundings) -> Handle {
+        let (inbox, messages) = unbounded_channel();
+        let (pings, ping_requests) = unbounded_channel();
+        let handle = Handle { id: state.account, inbox: inbox.clone() };
+        let stream_inbox = inbox.clone();
+        let deliver = Box::new(move |event| {
+            let _ = stream_inbox.send(Message::Stream(event));
+        });
+        let stream = venue.user_stream(deliver, ping_requests);
+        let clock = Arc::clone(&venue);
+        tokio::spawn(async move {
+            // The stream's subscription is stamped with the venue's time, so that is measured first.
+            while let Err(error) = clock.measure_clock().await {
+                tracing::warn!(%error, "the venue's clock could not be measured; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            tokio::join!(stream, keep_clock(clock));
+        });
+        let account = Self {
+            state,
+            venue,
+            exchange: around.exchange,
+            inject_delay: around.inject_delay,
+            journal: around.journal,
+            outbox: around.outbox,
+            batch: Batch::default(),
+            rows: Vec::new(),
+            inbox,
+            pings,
+            waiting: HashMap::new(),
+            in_flight: 0,
+            activity: 0,
+            fills: 0,
+            balance_changes: HashMap::new(),
+            next_ping: 0,
+            drains: Vec::new(),
+            ready: false,
+            stream_up: false,
+            generation: 0,
+            stopping: None,
+        };
+        tokio::spawn(account.run(messages));
+        handle
+    }
+
+    async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
+        while let Some(message) = messages.recv().await {
+            self.handle(message);
+            // What is already there shares one write and one sync.
+            for _ in 0..256 {
+                match messages.try_recv() {
+                    Ok(message) => self.handle(message),
+                    Err(_) => break,
+                }
+            }
+            self.answer_drains();
+            self.commit();
+            if self.in_flight == 0
+                && let Some(done) = self.stopping.take()
+            {
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Command(command, waiter) => self.command(command, waiter),
+            Message::Prepared(command, preparation) => {
+                self.landed();
+                self.prepared(command, preparation);
+            }
+            Message::Stream(event) => self.stream(event),
+            Message::Done(done) => {
+                self.landed();
+                self.done(done);
+            }
+            Message::Wake(wake) => self.wake(wake),
+            Message::Snapshot(reply) => {
+                let _ = reply.send(self.snapshot());
+            }
+            Message::Drain(reply) => self.drains.push(DrainWait { reply, pinged: None }),
+            Message::Gathered(generation, result) => self.gathered(generation, result),
+            Message::Written(facts) => {
+                self.record_quietly(Fact::Written { facts });
+            }
+            Message::Stop(done) => self.stopping = Some(done),
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    fn landed(&mut self) {
+        self.in_flight -= 1;
+        self.activity += 1;
+    }
+
+    fn stream(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Up => {
+                self.stream_up = true;
+                self.start_gathering();
+            }
+            StreamEvent::Down(reason) => {
+                if self.stream_up || !self.ready {
+                    tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
+                }
+                self.stream_up = false;
+                self.ready = false;
+                self.generation += 1;
+                for drain in &mut self.drains {
+                    drain.pinged = None;
+                }
+            }
+            StreamEvent::Report(report) => {
+                self.activity += 1;
+                self.report(*report);
+            }
+            StreamEvent::Balances(balances) => {
+                self.activity += 1;
+                self.balances(balances);
+            }
+            StreamEvent::Pong(number) => {
+                let quiet = self.in_flight == 0 && self.batch.is_empty();
+                let (done, waiting) = std::mem::take(&mut self.drains)
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|drain| quiet && drain.pinged == Some((self.activity, number)));
+                self.drains = waiting;
+                for drain in &mut self.drains {
+                    if drain.pinged.is_some_and(|(_, pinged)| pinged == number) {
+                        drain.pinged = None;
+                    }
+                }
+                if !done.is_empty() {
+                    let snapshot = self.snapshot();
+                    for drain in done {
+                        let _ = drain.reply.send(snapshot.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the next ping for each drain that waits for one, once no reaction is in flight.
+    fn answer_drains(&mut self) {
+        if self.in_flight > 0 || !self.stream_up || !self.ready {
+            return;
+        }
+        for drain in self.drains.iter_mut().filter(|drain| drain.pinged.is_none()) {
+            self.next_ping += 1;
+            drain.pinged = Some((self.activity, self.next_ping));
+            let _ = self.pings.send(self.next_ping);
+        }
+    }
+
+    /// Applies a fact and writes it down; its rows go to Postgres when the batch is committed.
+    pub fn record(&mut self, fact: Fact) -> Applied {
+        self.activity += 1;
+        self.record_quietly(fact)
+    }
+
+    fn record_quietly(&mut self, fact: Fact) -> Applied {
+        let entry = Entry { account: self.state.account, at_ms: now_ms(), fact };
+        let applied = self.state.apply(&entry);
+        match serde_json::to_vec(&entry) {
+            Ok(bytes) => self.batch.records.push(bytes),
+            Err(error) => unreachable!("a fact is always JSON: {error}"),
+        }
+        self.rows.extend(rows_of(&self.state, self.exchange, &entry, &applied));
+        applied
+    }
+
+    /// Once what has been recorded so far is on the disk.
+    pub fn when_durable(&mut self, then: Then) {
+        self.batch.durable.push(then);
+    }
+
+    /// Once what has been recorded so far would survive a kill.
+    pub fn when_written(&mut self, then: Then) {
+        self.batch.written.push(then);
+    }
+
+    fn commit(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        if !rows.is_empty() {
+            self.outbox.push(self.state.facts, rows);
+        }
+        if !self.batch.is_empty() {
+            self.journal.write(std::mem::take(&mut self.batch));
+        }
+    }
+
+    pub fn also(&mut self, rows: Vec<crate::rows::Row>) {
+        self.rows.extend(rows);
+    }
+
+    pub fn sink_pending(&self) -> usize {
+        self.outbox.pending() + self.rows.len()
+    }
+
+    /// Sends something to the venue once the journal holds why; the answer comes back as a message.
+    pub fn send_when_durable(&mut self, request: impl Future<Output = Done> + Send + 'static) {
+        self.in_flight += 1;
+        let (inbox, delay, runtime) = (self.inbox.clone(), self.inject_delay, tokio::runtime::Handle::current());
+        self.when_durable(Box::new(move || {
+            runtime.spawn(async move {
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                let _ = inbox.send(Message::Done(request.await));
+            });
+        }));
+    }
+
+    /// Asks the venue something that changes nothing there.
+    pub fn ask(&mut self, request: impl Future<Output = Message> + Send + 'static) {
+        self.in_flight += 1;
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let _ = inbox.send(request.await);
+        });
+    }
+
+    pub fn wake_in(&self, delay: Duration, wake: Wake) {
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let _ = inbox.send(Message::Wake(wake));
+        });
+    }
+}
+
+async fn keep_clock(venue: Arc<dyn Venue>) {
+    loop {
+        tokio::time::sleep(CLOCK_INTERVAL).await;
+        if let Err(error) = venue.measure_clock().await {
+            tracing::warn!(%error, "the venue's clock could not be measured");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Command envelopes: what they say, and whether who signed them may say it.
+
+use base64::Engine;
+use ed25519_dalek::{Signature, VerifyingKey};
+use orders::guards::{Code, Refusal};
+use orders::{Kind, Limits, Order, Side, TimeInForce, ids};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::clock::parse_iso;
+
+/// How far the clocks of signer and executor may differ.
+pub const CLOCK_SKEW_MS: i64 = 3_000;
+
+/// A command whose signature is good.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub id: Uuid,
+    pub account: Uuid,
+    pub action: Action,
+    pub reason: Option<String>,
+    pub issued_at_ms: i64,
+    pub expires_at_ms: i64,
+    /// As it was signed, for the journal.
+    pub envelope: Value,
+}
+
+#[derive(Clone, Debug)]
+pub enum Action {
+    Place(Box<Place>),
+    Cancel { order_id: Uuid },
+    CancelAll { symbol: Option<String> },
+    Flatten { symbol: Option<String> },
+    Pause,
+    Resume,
+    Kill { flatten: bool },
+    SetLimits(Limits),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    pub symbol: String,
+    pub side: Side,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    pub quantity: Decimal,
+    pub price: Option<Decimal>,
+    pub stop_price: Option<Decimal>,
+    pub time_in_force: Option<TimeInForce>,
+    pub stop_loss: Option<Decimal>,
+    pub take_profit: Option<Decimal>,
+    #[serde(default)]
+    pub reduce_only: Option<bool>,
+    #[serde(default)]
+    pub post_only: Option<bool>,
+    pub session_id: Option<Uuid>,
+    pub reason: Option<String>,
+    pub market_time_ms: Option<i64>,
+    pub version: Option<String>,
+}
+
+impl Place {
+    pub fn order(&self, id: Uuid) -> Order {
+        Order {
+            id,
+            client_order_id: ids::client_order_id(id),
+            parent: None,
+            symbol: self.symbol.clone(),
+            side: self.side,
+            kind: self.kind,
+            quantity: self.quantity,
+            price: self.price,
+            stop_price: self.stop_price,
+            time_in_force: self.time_in_force,
+            stop_loss: self.stop_loss,
+            take_profit: self.take_profit,
+            reduce_only: self.reduce_only.unwrap_or(false),
+            post_only: self.post_only.unwrap_or(false),
+        }
+    }
+
+    /// Whether the fields fit the type of order.
+    fn verify(&self) -> Result<(), String> {
+        let kind = self.kind.name();
+        for (name, given, needed) in [
+            ("price", self.price.is_some(), self.kind.needs_price()),
+            ("stop_price", self.stop_price.is_some(), self.kind.needs_stop_price()),
+        ] {
+            if needed && !given {
+                return Err(format!("a {kind} order needs a {name}"));
+            }
+            if given && !needed {
+                return Err(format!("a {kind} order takes no {name}"));
+            }
+        }
+        if self.symbol.is_empty() || !self.symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        {
+            return Err("symbol must be the venue's id, like BTCUSDT".into());
+        }
+        if self.post_only == Some(true)
+            && (self.kind != Kind::Limit || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc))
+        {
+            return Err("post_only is for limit orders that stay".into());
+        }
+        if self.time_in_force.is_some() && !self.kind.needs_price() {
+            return Err(format!("a {kind} order takes no time_in_force"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelPayload {
+    order_id: Uuid,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymbolPayload {
+    symbol: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KillPayload {
+    reason: Option<String>,
+    flatten: Option<bool>,
+}
+
+const FIELDS: [&str; 8] =
+    ["command_id", "account", "action", "payload", "issued_at", "expires_at", "key_id", "signature"];
+
+/// The keys that may sign commands.
+pub struct Keys(Vec<(String, VerifyingKey)>);
+
+/// A refusal, with the command id if it could be read.
+pub type Refused = (Option<Uuid>, Refusal);
+
+impl Keys {
+    pub fn new(keys: Vec<(String, VerifyingKey)>) -> Self {
+        Self(keys)
+    }
+
+    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer, however late.
+    ///
+    /// # Errors
+    /// `malformed`, `unknown_key` or `bad_signature`.
+    pub fn open(&self, mut envelope: Value) -> Result<Command, Refused> {
+        let Some(fields) = envelope.as_object_mut() else {
+            return Err((None, malformed("the body must be a JSON object")));
+        };
+        let id = fields.get("command_id").and_then(Value::as_str).and_then(|text| Uuid::try_parse(text).ok());
+        let refuse = |refusal: Refusal| (id, refusal);
+        for name in FIELDS {
+            if !fields.contains_key(name) {
+                return Err(refuse(malformed(format!("the envelope has no {name}"))));
+            }
+        }
+        if let Some(name) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+            return Err(refuse(malformed(format!("the envelope has an unknown field {name:?}"))));
+        }
+        let signature = fields.remove("signature").unwrap_or_default();
+        self.verify(fields, &signature).map_err(refuse)?;
+        let command_id = id.ok_or_else(|| refuse(malformed("command_id must be a UUID")))?;
+        let parsed = parse(command_id, fields).map_err(|message| refuse(malformed(message)))?;
+        fields.insert("signature".into(), signature);
+        Ok(Command { envelope, ..parsed })
+    }
+
+    fn verify(&self, fields: &Map<String, Value>, signature: &Value) -> Result<(), Refusal> {
+        let key_id = fields["key_id"].as_str().unwrap_or_default();
+        let Some((_, key)) = self.0.iter().find(|(id, _)| id == key_id) else {
+            return Err(Refusal::new(Code::UnknownKey, "key_id names no key of this executor"));
+        };
+        let bytes = signature.as_str().and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let signature = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
+        let signed = serde_json_canonicalizer::to_vec(fields).map_err(|error| malformed(error.to_string()))?;
+        match signature {
+            Some(signature) if key.verify_strict(&signed, &signature).is_ok() => Ok(()),
+            _ => Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope")),
+        }
+    }
+}
+
+/// Whether a command may still, and already, be carried out.
+///
+/// # Errors
+/// `expired`.
+pub fn check_times(command: &Command, now_ms: i64) -> Result<(), Refusal> {
+    if now_ms > command.expires_at_ms + CLOCK_SKEW_MS {
+        return Err(Refusal::new(Code::Expired, "the command has expired: sign a new one"));
+    }
+    if now_ms < command.issued_at_ms - CLOCK_SKEW_MS {
+        return Err(Refusal::new(Code::Expired, "the command is issued in the future: compare the clocks"));
+    }
+    Ok(())
+}
+
+fn malformed(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::Malformed, message)
+}
+
+fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
+    let text = |name: &str| fields[name].as_str().ok_or_else(|| format!("{name} must be a string"));
+    let time =
+        |name: &str| parse_iso(text(name)?).ok_or_else(|| format!("{name} must be like 2026-01-31T12:00:00.000Z"));
+    let account = Uuid::try_parse(text("account")?).map_err(|_| "account must be a UUID".to_owned())?;
+    let payload = fields["payload"].clone();
+    let numbers = payload.as_object().ok_or("payload must be an object")?;
+    if let Some((name, _)) = numbers.iter().find(|(_, value)| value.is_f64()) {
+        return Err(format!("payload.{name} must be a decimal string: a JSON number loses digits"));
+    }
+    let (action, reason) = read_action(text("action")?, payload)?;
+    let (issued_at_ms, expires_at_ms) = (time("issued_at")?, time("expires_at")?);
+    Ok(Command { id, account, action, reason, issued_at_ms, expires_at_ms, envelope: Value::Null })
+}
+
+fn read_action(action: &str, payload: Value) -> Result<(Action, Option<String>), String> {
+    fn read<T: serde::de::DeserializeOwned>(payload: Value) -> Result<T, String> {
+        serde_json::from_value(payload).map_err(|error| format!("payload: {error}"))
+    }
+    Ok(match action {
+        "place" => {
+            let place: Place = read(payload)?;
+            place.verify().map_err(|message| format!("payload: {message}"))?;
+            let reason = place.reason.clone();
+            (Action::Place(Box::new(place)), reason)
+        }
+        "cancel" => {
+            let CancelPayload { order_id, reason } = read(payload)?;
+            (Action::Cancel { order_id }, reason)
+        }
+        "cancel_all" => {
+            let SymbolPayload { symbol, reason } = read(payload)?;
+            (Action::CancelAll { symbol }, reason)
+        }
+        "flatten" => {
+            let SymbolPayload { symbol, reason } = read(payload)?;
+            (Action::Flatten { symbol }, reason)
+        }
+        "pause" => (Action::Pause, read::<KillPayload>(payload)?.reason),
+        "resume" => (Action::Resume, read::<KillPayload>(payload)?.reason),
+        "kill" => {
+            let KillPayload { reason, flatten } = read(payload)?;
+            (Action::Kill { flatten: flatten.unwrap_or(false) }, reason)
+        }
+        "set_limits" => {
+            let limits: Limits = read(payload)?;
+            let negative = |value: Option<Decimal>| value.is_some_and(|value| value.is_sign_negative());
+            if negative(limits.max_order_notional)
+                || negative(limits.max_position_notional)
+                || negative(limits.price_collar)
+            {
+                return Err("payload: a limit cannot be negative".into());
+            }
+            (Action::SetLimits(limits), None)
+        }
+        other => return Err(format!("unknown action {other:?}")),
+    })
+}
+
+#[cfg(test)]
+#[path = "envelope_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! What the journal holds: everything that has changed an account, in order. An account's state is what its facts add up to.
+
+use orders::protection::{Failure, Form};
+use orders::{Event, Limits, Order, SymbolRules};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::answer::Answer;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub account: Uuid,
+    pub at_ms: i64,
+    pub fact: Fact,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A verified envelope that is about to be carried out.
+    Command(Value),
+    /// An order that may be sent once this is on the disk.
+    Placed {
+        order: Order,
+        asked: Asked,
+    },
+    /// An order the guards refused; it was never sent.
+    Refused {
+        order: Order,
+        asked: Asked,
+        message: String,
+    },
+    /// An order found at the venue that nobody here had placed.
+    Adopted {
+        order: Order,
+        asked: Asked,
+    },
+    Event {
+        order_id: Uuid,
+        event: Event,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        latency_us: Option<u64>,
+    },
+    /// A protective order or pair of an entry; its legs follow as `Placed`.
+    Group {
+        entry: Uuid,
+        n: u32,
+        form: Form,
+        quantity: Decimal,
+        legs: Vec<Uuid>,
+    },
+    GroupFailed {
+        entry: Uuid,
+        n: u32,
+        failure: Failure,
+    },
+    /// Given up by command: its quantity is deliberately unprotected.
+    GroupReleased {
+        entry: Uuid,
+        n: u32,
+    },
+    CancelAsked {
+        order_id: Uuid,
+    },
+    Rules(SymbolRules),
+    /// The venue's total differs from what the fills add up to.
+    Position {
+        symbol: String,
+        quantity: Decimal,
+    },
+    Limits(Limits),
+    Paused(bool),
+    Killed {
+        killed: bool,
+        reason: Option<String>,
+    },
+    Flatten {
+        command_id: Uuid,
+        issued_at_ms: i64,
+        symbol: String,
+    },
+    FlattenSelling {
+        symbol: String,
+        order_id: Uuid,
+    },
+    /// The sale did not reach the venue; another follows.
+    FlattenUnsold {
+        symbol: String,
+    },
+    FlattenDone {
+        symbol: String,
+    },
+    Answered(Answer),
+    /// Journal and venue agree; the differences there were.
+    Reconciled {
+        differences: Vec<String>,
+    },
+    /// Postgres holds what the account's first `facts` facts have changed.
+    Written {
+        facts: u64,
+    },
+}
+
+/// Who asked for an order, when and why.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Asked {
+    /// Time of the command behind it: the key of its row in Postgres.
+    pub issued_at_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market_time_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of the program that decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}

@@ -1,0 +1,312 @@
+//! An account's state: what its facts add up to, the same after a restart as before it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use orders::guards::Exposure;
+use orders::position::Position;
+use orders::protection::{self, Group};
+use orders::{Event, Fill, Limits, Outcome, Side, SymbolRules, Tracked};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+use venues::Balance;
+
+use crate::answer::Answer;
+use crate::fact::{Asked, Entry, Fact};
+
+const MINUTE_MS: i64 = 60_000;
+
+pub struct State {
+    pub account: Uuid,
+    pub orders: BTreeMap<Uuid, Tracked>,
+    pub kept: HashMap<Uuid, Kept>,
+    /// Ids of orders that are not finished.
+    pub working: BTreeSet<Uuid>,
+    pub by_external: HashMap<(String, String), Uuid>,
+    /// Protective groups by entry.
+    pub groups: HashMap<Uuid, Vec<Group>>,
+    /// Entry and group of each protective leg.
+    pub legs: HashMap<Uuid, (Uuid, u32)>,
+    pub group_legs: HashMap<(Uuid, u32), Vec<Uuid>>,
+    /// Entries with fills to protect, until all of it has gone through a stop or target.
+    pub guarded: BTreeSet<Uuid>,
+    pub cancelling: BTreeSet<Uuid>,
+    pub positions: BTreeMap<String, Position>,
+    pub rules: BTreeMap<String, SymbolRules>,
+    pub limits: Limits,
+    pub paused: bool,
+    pub killed: bool,
+    pub flattening: BTreeMap<String, Flattening>,
+    pub answers: HashMap<Uuid, Answer>,
+    /// Highest trade id by symbol, to ask on from.
+    pub last_trade: BTreeMap<String, u64>,
+    /// Wall times of the entries of the last minute.
+    entries_sent: VecDeque<i64>,
+    /// The venue's own words; asked for anew at each start.
+    pub balances: BTreeMap<String, Balance>,
+    /// Facts so far.
+    pub facts: u64,
+    /// Of these, how many Postgres is known to hold.
+    pub written: u64,
+}
+
+/// What is kept of an order beside its life.
+pub struct Kept {
+    pub asked: Asked,
+    /// In the quote asset.
+    pub fees: Decimal,
+    pub latency_us: Option<u64>,
+    pub placed_ms: i64,
+    pub updated_ms: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Flattening {
+    pub command_id: Uuid,
+    pub issued_at_ms: i64,
+    pub attempt: u32,
+    pub selling: Option<Uuid>,
+}
+
+/// What applying a fact brought to light.
+#[derive(Default)]
+pub struct Applied {
+    pub outcome: Option<Outcome>,
+    pub realized_pnl: Option<Decimal>,
+}
+
+impl State {
+    pub fn new(account: Uuid, limits: Limits) -> Self {
+        Self {
+            account,
+            orders: BTreeMap::new(),
+            kept: HashMap::new(),
+            working: BTreeSet::new(),
+            by_external: HashMap::new(),
+            groups: HashMap::new(),
+            legs: HashMap::new(),
+            group_legs: HashMap::new(),
+            guarded: BTreeSet::new(),
+            cancelling: BTreeSet::new(),
+            positions: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            limits,
+            paused: false,
+            killed: false,
+            flattening: BTreeMap::new(),
+            answers: HashMap::new(),
+            last_trade: BTreeMap::new(),
+            entries_sent: VecDeque::new(),
+            balances: BTreeMap::new(),
+            facts: 0,
+            written: 0,
+        }
+    }
+
+    pub fn apply(&mut self, entry: &Entry) -> Applied {
+        self.facts += 1;
+        let at_ms = entry.at_ms;
+        let mut applied = Applied::default();
+        match &entry.fact {
+            Fact::Command(_) | Fact::Reconciled { .. } => {}
+            Fact::Placed { order, asked } => {
+                if order.is_entry() {
+                    self.entries_sent.push_back(at_ms);
+                }
+                self.keep(Tracked::new(order.clone()), asked, at_ms);
+            }
+            Fact::Adopted { order, asked } => self.keep(Tracked::new(order.clone()), asked, at_ms),
+            Fact::Refused { order, asked, message } => {
+                let mut tracked = Tracked::new(order.clone());
+                tracked.apply(&Event::Rejected { message: message.clone() });
+                self.keep(tracked, asked, at_ms);
+            }
+            Fact::Event { order_id, event, latency_us } => applied = self.happen(*order_id, event, *latency_us, at_ms),
+            Fact::Group { entry, n, form, quantity, legs } => {
+                let group = Group { n: *n, form: *form, quantity: *quantity, failure: None, released: false };
+                self.groups.entry(*entry).or_default().push(group);
+                self.legs.extend(legs.iter().map(|leg| (*leg, (*entry, *n))));
+                self.group_legs.insert((*entry, *n), legs.clone());
+            }
+            Fact::GroupFailed { entry, n, failure } => self.group(*entry, *n, |group| group.failure = Some(*failure)),
+            Fact::GroupReleased { entry, n } => self.group(*entry, *n, |group| group.released = true),
+            Fact::CancelAsked { order_id } => {
+                self.cancelling.insert(*order_id);
+            }
+            Fact::Rules(rules) => {
+                self.rules.insert(rules.symbol.clone(), rules.clone());
+            }
+            Fact::Position { symbol, quantity } => self.positions.entry(symbol.clone()).or_default().agree(*quantity),
+            Fact::Limits(limits) => self.limits = self.limits.with(limits),
+            Fact::Paused(paused) => self.paused = *paused,
+            Fact::Killed { killed, .. } => self.killed = *killed,
+            Fact::Flatten { command_id, issued_at_ms, symbol } => {
+                let flattening =
+                    Flattening { command_id: *command_id, issued_at_ms: *issued_at_ms, attempt: 0, selling: None };
+                self.flattening.entry(symbol.clone()).or_insert(flattening);
+            }
+            Fact::FlattenSelling { symbol, order_id } => self.flatten(symbol, |flattening| {
+                flattening.attempt += 1;
+                flattening.selling = Some(*order_id);
+            }),
+            Fact::FlattenUnsold { symbol } => self.flatten(symbol, |flattening| flattening.selling = None),
+            Fact::FlattenDone { symbol } => {
+                self.flattening.remove(symbol);
+            }
+            Fact::Answered(answer) => {
+                if let Some(id) = answer.command_id {
+                    self.answers.entry(id).or_insert_with(|| answer.clone());
+                }
+            }
+            Fact::Written { facts } => self.written = self.written.max(*facts),
+        }
+        applied
+    }
+
+    fn keep(&mut self, tracked: Tracked, asked: &Asked, at_ms: i64) {
+        let id = tracked.order.id;
+        if tracked.is_working() {
+            self.working.insert(id);
+        }
+        let kept =
+            Kept { asked: asked.clone(), fees: Decimal::ZERO, latency_us: None, placed_ms: at_ms, updated_ms: at_ms };
+        self.orders.insert(id, tracked);
+        self.kept.insert(id, kept);
+    }
+
+    fn happen(&mut self, id: Uuid, event: &Event, latency_us: Option<u64>, at_ms: i64) -> Applied {
+        let (Some(tracked), Some(kept)) = (self.orders.get_mut(&id), self.kept.get_mut(&id)) else {
+            return Applied::default();
+        };
+        let known_before = tracked.external_id.is_some();
+        let trades = tracked.trades.len();
+        let outcome = tracked.apply(event);
+        kept.updated_ms = at_ms;
+        kept.latency_us = kept.latency_us.or(latency_us);
+        if let (false, Some(external_id)) = (known_before, &tracked.external_id) {
+            self.by_external.insert((tracked.order.symbol.clone(), external_id.clone()), id);
+        }
+        if tracked.is_working() {
+            self.working.insert(id);
+        } else {
+            self.working.remove(&id);
+            self.cancelling.remove(&id);
+        }
+        let mut realized_pnl = None;
+        if let Event::Fill(fill) = event
+            && tracked.trades.len() > trades
+        {
+            if tracked.order.wants_protection() {
+                self.guarded.insert(id);
+            }
+            let (symbol, side) = (tracked.order.symbol.clone(), tracked.order.side);
+            realized_pnl = self.book(id, &symbol, side, fill);
+        }
+        Applied { outcome: Some(outcome), realized_pnl }
+    }
+
+    fn book(&mut self, id: Uuid, symbol: &str, side: Side, fill: &Fill) -> Option<Decimal> {
+        if let Ok(number) = fill.trade_id.parse::<u64>() {
+            let last = self.last_trade.entry(symbol.to_owned()).or_default();
+            *last = number.max(*last);
+        }
+        let rules = self.rules.get(symbol)?;
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.fees += match &fill.fee_asset {
+                asset if *asset == rules.quote => fill.fee,
+                asset if *asset == rules.base => fill.fee * fill.price,
+                _ => Decimal::ZERO,
+            };
+        }
+        self.positions.entry(symbol.to_owned()).or_default().book(side, fill, rules)
+    }
+
+    fn group(&mut self, entry: Uuid, n: u32, change: impl Fn(&mut Group)) {
+        self.groups.entry(entry).or_default().iter_mut().filter(|group| group.n == n).for_each(change);
+    }
+
+    fn flatten(&mut self, symbol: &str, change: impl FnOnce(&mut Flattening)) {
+        if let Some(flattening) = self.flattening.get_mut(symbol) {
+            change(flattening);
+        }
+    }
+
+    pub fn groups_of(&self, entry: Uuid) -> &[Group] {
+        self.groups.get(&entry).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn working_orders(&self) -> impl Iterator<Item = &Tracked> {
+        self.working.iter().filter_map(|id| self.orders.get(id))
+    }
+
+    /// Total of the symbol's base asset: the venue's word where it has been heard, else what the fills add up to.
+    pub fn held(&self, symbol: &str) -> Decimal {
+        let booked = || self.positions.get(symbol).map(|position| position.quantity).unwrap_or_default();
+        let Some(rules) = self.rules.get(symbol) else { return booked() };
+        self.total(&rules.base).unwrap_or_else(booked)
+    }
+
+    pub fn total(&self, asset: &str) -> Option<Decimal> {
+        if self.balances.is_empty() {
+            return None;
+        }
+        Some(self.balances.get(asset).map(|balance| balance.free + balance.locked).unwrap_or_default())
+    }
+
+    /// The account as the guards must see it before an order in `symbol`.
+    pub fn exposure(&mut self, symbol: &str, now_ms: i64, last: Option<Decimal>) -> Exposure {
+        while self.entries_sent.front().is_some_and(|at| now_ms - at >= MINUTE_MS) {
+            self.entries_sent.pop_front();
+        }
+        let mut exposure = Exposure {
+            killed: self.killed,
+            paused: self.paused,
+            flattening: self.flattening.contains_key(symbol),
+            held: self.held(symbol),
+            orders_last_minute: u32::try_from(self.entries_sent.len()).unwrap_or(u32::MAX),
+            last,
+            ..Exposure::default()
+        };
+        for tracked in self.working_orders().filter(|tracked| tracked.order.parent.is_none()) {
+            let order = &tracked.order;
+            exposure.open_orders += 1;
+            if order.symbol != symbol {
+                continue;
+            }
+            match order.side {
+                Side::Sell => exposure.selling += tracked.remaining(),
+                Side::Buy => {
+                    exposure.buying_value += tracked.remaining() * order.reference_price(last).unwrap_or_default();
+                }
+            }
+        }
+        exposure
+    }
+
+    /// Entries whose fills lack protection that was asked for, and how much of them.
+    pub fn unprotected(&mut self) -> Vec<(Uuid, Decimal)> {
+        let mut found = Vec::new();
+        let mut settled = Vec::new();
+        for entry in &self.guarded {
+            let Some(tracked) = self.orders.get(entry) else { continue };
+            let Some(rules) = self.rules.get(&tracked.order.symbol) else { continue };
+            let legs = |n: u32| -> Vec<&Tracked> {
+                let legs = self.group_legs.get(&(*entry, n)).into_iter().flatten();
+                legs.filter_map(|leg| self.orders.get(leg)).collect()
+            };
+            let groups = self.groups_of(*entry);
+            let quantity = protection::unprotected(tracked, groups, rules, legs);
+            if quantity.is_zero() {
+                let works = groups.iter().flat_map(|group| legs(group.n)).any(Tracked::is_working);
+                if !works && !tracked.is_working() {
+                    settled.push(*entry);
+                }
+            } else if self.held(&tracked.order.symbol) >= rules.step {
+                found.push((*entry, quantity));
+            }
+        }
+        for entry in settled {
+            self.guarded.remove(&entry);
+        }
+        found
+    }
+}
