@@ -36,7 +36,7 @@ pub struct AccountConfig {
 /// A decimal in a string: a JSON number would pass through a float.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(transparent)]
-pub struct Amount(#[serde(with = "rust_decimal::serde::str")] pub Decimal);
+pub struct Amount(#[serde(with = "crate::engine::text")] pub Decimal);
 
 #[derive(Debug, thiserror::Error)]
 #[error("config {path}: {problem}")]

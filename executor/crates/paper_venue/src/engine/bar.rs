@@ -13,15 +13,15 @@ const MAX_VOLUME: i64 = 1_000_000_000_000_000;
 pub struct Bar {
     pub open_time_ms: i64,
     pub close_time_ms: i64,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub open: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub high: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub low: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub close: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub volume: Decimal,
 }
 

@@ -34,9 +34,9 @@ pub struct Setup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fees {
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub maker: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub taker: Decimal,
 }
 
@@ -46,13 +46,13 @@ pub struct SymbolRules {
     pub symbol: String,
     pub base: String,
     pub quote: String,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub tick: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub step: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub min_quantity: Decimal,
-    #[serde(with = "rust_decimal::serde::str")]
+    #[serde(with = "super::money::text")]
     pub min_notional: Decimal,
 }
 

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 
 use super::bar::{Bar, Interval};
 use super::market::{Progress, PublicTrade, Stage};
-use super::order::{Approach, Kind, Order, OrderId, Side, Window};
+use super::order::{Approach, Kind, Order, OrderId, Status, Window};
 use super::refusal::Refusal;
 use super::venue::{BarAnswer, MarketEvent, Outcome, Venue};
 
@@ -93,10 +93,12 @@ impl Venue {
                 price
             }
         };
+        // An order that expired for lack of money met the price but changed nothing that another could answer.
+        let traded = self.order(id).status != Status::Expired;
         let Some(progress) = &mut self.markets[market].progress else { return };
         progress.capacity = capacity;
         progress.moved = true;
-        if stage != Stage::Open {
+        if stage != Stage::Open && traded {
             progress.window = after(approach, price, bar.close, seen);
             let window = progress.window;
             let order = self.order_mut(id);
@@ -197,16 +199,10 @@ impl Order {
         if let (false, true, Some(stop)) = (self.working, self.kind.is_take_profit(), self.stop_price) {
             return if seen.contains(stop) { self.triggered(stop) } else { Act::None };
         }
-        let Some(limit) = self.price.filter(|_| self.working) else { return Act::None };
-        if seen.contains(limit) {
-            return Act::Fill { price: limit, maker: true };
+        match self.price {
+            Some(limit) if self.working && seen.contains(limit) => Act::Fill { price: limit, maker: true },
+            _ => Act::None,
         }
-        // Placed during the bar, through all that it can still see: it takes the worst of that.
-        if self.accepts(seen.low) && self.accepts(seen.high) {
-            let price = if self.side == Side::Buy { seen.high } else { seen.low };
-            return Act::Fill { price, maker: false };
-        }
-        Act::None
     }
 
     fn triggered(&self, price: Decimal) -> Act {

@@ -20,7 +20,7 @@ mod venue;
 pub use bar::{Bar, Interval};
 pub use input::{Fees, Input, NewOco, NewOrder, Setup, SetupAccount, SymbolRules, Target};
 pub use market::{Market, PublicTrade};
-pub use money::{fixed8, plain};
+pub use money::{fixed8, plain, text};
 pub use order::{Kind, Order, OrderList, Side, Status, TimeInForce, Trade};
 pub use refusal::Refusal;
 pub use venue::{BarAnswer, MarketEvent, Outcome, Venue};

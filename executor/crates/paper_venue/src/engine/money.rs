@@ -1,6 +1,10 @@
-//! Decimal amounts: how they are cut and written.
+//! Decimal amounts: how they are cut, written and read.
+
+use std::fmt;
 
 use rust_decimal::Decimal;
+use serde::de::{Deserializer, Error, Visitor};
+use serde::ser::Serializer;
 
 /// Decimals of every amount the venue books, as at Binance.
 const PLACES: u32 = 8;
@@ -29,4 +33,32 @@ pub fn fixed8(amount: Decimal) -> String {
 #[must_use]
 pub fn plain(amount: Decimal) -> String {
     amount.normalize().to_string()
+}
+
+/// For `#[serde(with)]`: an amount as a string, every digit kept. A JSON number would pass through a float.
+pub mod text {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(amount: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(amount)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+        deserializer.deserialize_str(Amount)
+    }
+
+    struct Amount;
+
+    impl Visitor<'_> for Amount {
+        type Value = Decimal;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("a decimal in a string, such as \"0.01\"")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Decimal, E> {
+            Decimal::from_str_exact(text)
+                .map_err(|_| E::custom(format!("{text:?} is not a decimal of at most 28 digits")))
+        }
+    }
 }

@@ -32,7 +32,9 @@ pub(crate) async fn bar(
     body: String,
 ) -> Result<Json<Value>, ApiError> {
     authorize(&shared, &headers)?;
-    let BarRequest { symbol, interval, bar } = parse(&body)?;
+    let BarRequest { symbol, interval, mut bar } = parse(&body)?;
+    // Binance's close times are the last millisecond of the bar; the next bar's open time means the same.
+    bar.close_time_ms = bar.close_time_ms.min(bar.open_time_ms.saturating_add(interval.ms - 1));
     let mut store = shared.store();
     let answer = match store.venue.foresee_bar(&symbol, interval, &bar)? {
         Some(answer) => answer,
