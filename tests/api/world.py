@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import httpx
 import jwt
+import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -125,3 +126,18 @@ async def open_world(owner_url: str, functions_url: str, **settings: Any) -> Asy
     finally:
         await asyncio.gather(*(app.state.parts.close() for app in world.apps))
         await owner.close()
+
+
+@asynccontextmanager
+async def serve(app: FastAPI) -> AsyncIterator[str]:
+    """The application on a real socket of this machine; its base URL."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, server_header=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
