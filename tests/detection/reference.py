@@ -66,9 +66,9 @@ def reference(bars: list[Bar], params: DetectionParams) -> tuple[list[Row], list
     def open_zone(zone: Zone) -> None:
         zones.append(zone)
         if len(zones) > params.max_zones:
-            oldest = min(zones, key=lambda z: z.id)
-            follow(oldest.kind + "_expired", oldest)
-            zones.remove(oldest)
+            for oldest in sorted(zones, key=lambda z: z.id)[: max(1, params.max_zones // 16)]:
+                follow(oldest.kind + "_expired", oldest)
+                zones.remove(oldest)
 
     for i in range(len(bars)):
         high, low, close = highs[i], lows[i], closes[i]

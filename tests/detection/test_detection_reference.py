@@ -1,7 +1,9 @@
 """The engine against the same rules written naively: every event, every field, every extra column."""
 
 import math
+import time
 
+import numpy as np
 import pytest
 
 from smc_agent.detection import DetectionParams, Detector, detect
@@ -21,6 +23,7 @@ VARIANTS = {
         swing=7, internal=7, equal=5, atr_period=10, break_by="wick", mitigation="close", fvg_threshold="none",
         wild_factor=1.2, equal_threshold=0.4,
     ),
+    "fifty zones": SMALL.model_copy(update={"max_zones": 50, "fvg_threshold": "none"}),
     "few zones": SMALL.model_copy(update={"max_zones": 3, "fvg_threshold": "none"}),
     "one zone": SMALL.model_copy(update={"max_zones": 1, "fvg_threshold": "none", "mitigation": "close"}),
 }  # fmt: skip
@@ -61,6 +64,17 @@ def test_the_generated_bars_reach_every_kind_that_the_rules_name() -> None:
 @pytest.mark.parametrize("params", [DetectionParams(), SMALL], ids=["defaults", "small"])
 def test_equals_the_reference_on_recorded_bars(file: str, params: DetectionParams) -> None:
     compare(recorded(file, 3000), params)
+
+
+def test_a_trend_that_fills_every_slot_stays_cheap() -> None:
+    middles = 1000.0 + 3.0 * np.arange(200_000)
+    bars = (np.arange(200_000), middles, middles + 1, middles - 1, middles, np.ones(200_000))
+    detector = Detector(DetectionParams(fvg_threshold="none", max_zones=1000))
+    start = time.process_time()
+    kinds = detector.extend(*bars).kind
+    assert time.process_time() - start < 5  # one by one it would be minutes
+    assert 930 < detector.live_zones <= 1000
+    assert np.count_nonzero(kinds == "fvg") - np.count_nonzero(kinds == "fvg_expired") == detector.live_zones
 
 
 def test_never_more_live_zones_than_the_limit() -> None:

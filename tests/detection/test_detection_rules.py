@@ -171,8 +171,8 @@ def test_a_gap_to_its_far_edge_is_not_filled() -> None:
 
 
 def test_a_gap_needs_a_middle_bar_that_stands_out_unless_told_otherwise() -> None:
-    # Four bodies of 4 % and one of b: b > 2 * (4 * 4 % + b) / 5 from 10.7 % on. The middle bar counts, this bar does not.
-    lazy: list[Candle] = [(10, 11, 9, 10.4)] * 4 + [(10, 14, 10, 11.06), (14, 15, 12, 14)]
+    # Four bodies of 4 % and one of b: b > 2 * (4 * 4 % + b) / 5 from 10.7 % on. The middle bar counts, the third not.
+    lazy: list[Candle] = [*[(10.0, 11.0, 9.0, 10.4)] * 4, (10, 14, 10, 11.06), (14, 15, 12, 14)]
     assert run(lazy, GAPS_ONLY) == []
     lazy[4] = (10, 14, 10, 11.07)
     assert [e.kind for e in run(lazy, GAPS_ONLY)] == ["fvg"]
@@ -195,6 +195,14 @@ def test_equal_highs_and_lows_are_pools_of_two_pivots_close_together() -> None:
     assert run(path(10, 8, 10, 8.1, 10.05, 9), far) == []
     unknown = pools.model_copy(update={"atr_period": 7})
     assert run(path(10, 8, 10, 8.1, 10.05, 9), unknown) == []
+
+
+def test_levels_exactly_the_threshold_apart_are_not_equal() -> None:
+    # The true range of the last bar, 2, is the ATR(1); the lows are half a unit apart.
+    pools = DetectionParams(swing=NEVER, internal=NEVER, equal=1, atr_period=1, equal_threshold=0.25)
+    assert run(path(10, 8, 10, 8.5, 10), pools) == []
+    more = pools.model_copy(update={"equal_threshold": 0.2501})
+    assert [event.kind for event in run(path(10, 8, 10, 8.5, 10), more)] == ["equal_lows"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

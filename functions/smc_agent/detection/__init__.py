@@ -18,8 +18,8 @@ The rules are the published definitions of this project; where they left a choic
 - ref: break -> pivot, order_block -> break, breaker_block -> order_block, breaker_block_invalidated -> breaker_block,
   other block events -> order_block, gap events and ifvg -> fvg; pivots, equal levels and gaps have none (None).
 - The anchor of equal highs and lows is the later pivot.
-- More than `max_zones` live zones: the oldest (lowest id) ends with `order_block_expired`, `breaker_block_expired` or
-  `fvg_expired`, right after the event that opened one too many.
+- More than `max_zones` live zones: the oldest sixteenth of them (lowest ids, at least one) end with
+  `order_block_expired`, `breaker_block_expired` or `fvg_expired`, right after the event that opened one too many.
 """
 
 from smc_agent.detection.detector import Detector, detect

@@ -30,5 +30,8 @@ class DetectionParams(BaseModel):
         default=2.0, ge=0, le=1000, description="auto: middle body against the mean absolute body"
     )
     max_zones: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="zones alive at once; past it the oldest expires, with an event"
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="zones alive at once; past it the oldest sixteenth expire, with events",
     )

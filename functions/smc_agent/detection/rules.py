@@ -9,7 +9,7 @@ def rule_text(kind: str, params: DetectionParams) -> str:
     ends = "a close passes" if params.mitigation == "close" else "the price passes"
     body = f", with a body over {params.fvg_factor:g} x the mean" if params.fvg_threshold == "auto" else ""
     equal = f"less than {params.equal_threshold:g} x ATR apart"
-    full = f"More than {params.max_zones} zones are alive: the oldest"
+    full = f"More than {params.max_zones} zones are alive: of the oldest"
     sizes = f"{params.swing} (swing) or {params.internal} (internal) bars"
     texts = {
         "swing_high": f"The high stands above every high of the next {sizes}, and the leg turns bearish.",
@@ -29,9 +29,9 @@ def rule_text(kind: str, params: DetectionParams) -> str:
         "fvg_half_filled": "The price reaches the middle of the gap for the first time.",
         "fvg_filled": "The price passes the far edge of the gap.",
         "ifvg": "Inverse fair value gap: a close passes the far edge of a filled gap, which now acts the other way.",
-        "order_block_expired": f"{full}, an order block, is given up.",
-        "breaker_block_expired": f"{full}, a breaker, is given up.",
-        "fvg_expired": f"{full}, a fair value gap, is given up.",
+        "order_block_expired": f"{full}, this order block is given up.",
+        "breaker_block_expired": f"{full}, this breaker block is given up.",
+        "fvg_expired": f"{full}, this fair value gap is given up.",
     }
     if kind not in texts:
         raise ValueError(f"unknown kind of event {kind!r}: one of {', '.join(texts)}")
