@@ -173,6 +173,19 @@ async def test_stop_during_a_restart_leaves_nothing(supervisor: Supervisor) -> N
     assert gone(running.process.pid)
 
 
+@pytest.mark.parametrize("attempt", range(5))
+async def test_stop_wins_over_the_restart_of_a_part_that_dies_in_the_same_moment(
+    supervisor: Supervisor, attempt: int
+) -> None:
+    await supervisor.start(*(part(f"part{n}", SLEEP) for n in range(5)))
+    supervisor.force()
+    for _ in range(attempt):  # nearer and nearer to the moment when its death is noticed
+        await asyncio.sleep(0.002)
+    await asyncio.wait_for(supervisor.stop(), timeout=5)
+    await asyncio.sleep(0.6)  # longer than the first pause
+    assert {running.state for running in supervisor.parts.values()} == {"stopped"}
+
+
 async def test_a_flood_of_lines_and_one_without_end_do_not_stop_a_part(supervisor: Supervisor) -> None:
     floods = "import sys; sys.stdout.write('x' * 3_000_000 + '\\n')\nfor i in range(20000): print('line', i)"
     floods += "\nprint('done', flush=True)"

@@ -69,7 +69,8 @@ class Supervisor:
         self.log = log
         self.parts: dict[str, Running] = {}
         self._on_change = on_change
-        self._forced = asyncio.Event()
+        self._stopping = False
+        self._forced = False
 
     async def start(self, *parts: Part) -> None:
         """Start parts, each after those it names; returns when all are ready.
@@ -92,6 +93,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop all parts, those that others need last; each gets its stop signal, then time, then SIGKILL."""
+        self._stopping = True
         for running in self.parts.values():
             if running.keeper:
                 running.keeper.cancel()
@@ -105,7 +107,7 @@ class Supervisor:
 
     def force(self) -> None:
         """Kill what still runs, at once (the second Ctrl-C)."""
-        self._forced.set()
+        self._forced = True
         for running in self.parts.values():
             self._kill(running)
 
@@ -156,7 +158,8 @@ class Supervisor:
                 raise StartError(f"{part.name} ended ({_how(process.returncode)}) before it was ready")
             try:
                 if part.ready:
-                    await asyncio.wait_for(part.ready(), timeout=5)
+                    async with asyncio.timeout(5):
+                        await part.ready()
                 if process.returncode is None:  # else somebody else answered on its port
                     break
                 continue
@@ -177,6 +180,8 @@ class Supervisor:
             assert running.process is not None
             code = await running.process.wait()
             await self._drain(running)
+            if self._stopping:
+                return
             if time.time() - running.started_at >= HEALTHY_SECONDS:
                 pause = FIRST_PAUSE
             self.log.say(f"{name} ended ({_how(code)}); starts again in {pause:g} s")
@@ -196,9 +201,10 @@ class Supervisor:
         name, process = running.part.name, running.process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL if self._forced.is_set() else running.part.stop_signal)
+                process.send_signal(signal.SIGKILL if self._forced else running.part.stop_signal)
             try:
-                await asyncio.wait_for(process.wait(), timeout=running.part.stop_seconds)
+                async with asyncio.timeout(running.part.stop_seconds):
+                    await process.wait()
             except TimeoutError:
                 self.log.say(f"{name} did not stop within {running.part.stop_seconds:g} s; killed")
                 self._kill(running)
@@ -227,8 +233,11 @@ class Supervisor:
     async def _drain(self, running: Running) -> None:
         # A grandchild may hold the pipe open; its lines are not worth waiting for.
         if running.reader:
+            # Not asyncio.wait_for: up to Python 3.11 it swallows a cancellation that comes just as the reader ends, and
+            # `stop` would find the part started again.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(running.reader, timeout=1)
+                async with asyncio.timeout(1):
+                    await running.reader
 
     def _set(self, running: Running, state: str) -> None:
         running.state = state
