@@ -10,7 +10,7 @@ from smc_agent.backtest.brackets import Brackets
 from smc_agent.backtest.ledger import Ledger
 from smc_agent.backtest.metrics import correlation, curve_metrics, daily_returns, trade_metrics
 from smc_agent.backtest.result import BacktestResult, BuyAndHold, Reproducibility
-from smc_agent.backtest.venue import Fees, Rejected, SimulatedVenue, VenueOrder
+from smc_agent.backtest.venue import Fees, Fill, Rejected, SimulatedVenue, VenueOrder
 from smc_agent.detection import Event, detect
 from smc_agent.execution import Cancel, Decision, Place, Refused, SessionConfig, Trader
 from smc_agent.market import Bars, SymbolRules, decimal_of, split_symbol
@@ -52,6 +52,7 @@ class _Run:
         self.ledger = Ledger(rules, self.brackets)
         self.trader = Trader(session, rules)
         self.decisions: list[tuple[int, Decision]] = []
+        self.fills: list[Fill] = []
         self.equity = np.empty(len(bars))
 
     def over_all_bars(self) -> None:
@@ -63,6 +64,7 @@ class _Run:
             if venue.orders:
                 high, low = decimal_of(bar.high), decimal_of(bar.low)
                 for fill in venue.bar(i, decimal_of(bar.open), high, low, decimal_of(bar.close)):
+                    self.fills.append(fill)
                     self.ledger.book(fill, bar.time, high, low)
                     self.brackets.on_fill(fill)
             if venue.version != seen:
@@ -136,6 +138,7 @@ class _Run:
             trades=trades,
             open_trade=self.ledger.open_trade(),
             decisions=tuple(self.decisions),
+            fills=tuple(self.fills),
             curve=curve_metrics(bars.time, self.equity, initial, days_a_year),
             trading=trade_metrics([float(trade.pnl) for trade in trades], [trade.r for trade in trades]),
             exposure=self.ledger.bars_in_market(len(bars)) / len(bars),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from smc_agent.backtest.brackets import ExitKind
 from smc_agent.backtest.metrics import CurveMetrics, TradeMetrics
-from smc_agent.backtest.venue import Fees
+from smc_agent.backtest.venue import Fees, Fill
 from smc_agent.execution import Decision, Place, Refused
 
 
@@ -73,7 +73,10 @@ class Reproducibility:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """`equity` float64[n] at the close of the bars that open at `time` int64[n]. `decisions`: (bar, decision)."""
+    """`equity` float64[n] at the close of the bars that open at `time` int64[n]. `decisions`: (bar, decision).
+
+    `fills`: every one, in order, for comparison with what paper or live logged.
+    """
 
     symbol: str
     timeframe: str
@@ -86,6 +89,7 @@ class BacktestResult:
     trades: tuple[Trade, ...]
     open_trade: OpenTrade | None
     decisions: tuple[tuple[int, Decision], ...]
+    fills: tuple[Fill, ...]
     curve: CurveMetrics
     trading: TradeMetrics
     exposure: float
