@@ -160,9 +160,10 @@ def check_bar(bar: Bar, after: int | None, row: int, source: str = "") -> None:
 
 
 def _plainly_sound(bar: Bar) -> bool:
+    # Chained, so that a NaN anywhere makes it false; min and max would pass over one.
     return (
-        0 < bar.low <= min(bar.open, bar.close)
-        and max(bar.open, bar.close) <= bar.high < math.inf
+        0 < bar.low <= bar.open <= bar.high < math.inf
+        and bar.low <= bar.close <= bar.high
         and 0 <= bar.volume < math.inf
     )
 

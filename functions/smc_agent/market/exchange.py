@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -85,7 +85,7 @@ class ExchangeSource:
             min_notional=decimal_of(cost) if cost else tick * step,
         )
 
-    async def bars(self, after: int | None) -> AsyncIterator[Bar]:
+    async def bars(self, after: int | None) -> AsyncGenerator[Bar, None]:
         """Closed bars from `after` on (None: the last 1,000), without end. Errors of the network are waited out."""
         last = after
         news = asyncio.Event()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ class Source(Protocol):
     timeframe: str
     total: int | None
 
-    def bars(self, after: int | None) -> AsyncIterator[Bar]:
+    def bars(self, after: int | None) -> AsyncGenerator[Bar, None]:
         """The closed bars that open after `after` (epoch ms; None: all), in order, each as soon as it is known."""
         ...
 
@@ -68,7 +68,7 @@ class ReplaySource:
         """Where bars are missing."""
         return self._bars.gaps()
 
-    async def bars(self, after: int | None) -> AsyncIterator[Bar]:
+    async def bars(self, after: int | None) -> AsyncGenerator[Bar, None]:
         begin = 0 if after is None else int(np.searchsorted(self._bars.time, after, side="right"))
         pace = Pace(self._speed)
         for bar in self._bars[begin:]:
@@ -90,7 +90,7 @@ class GeneratedSource:
         self.total: int | None = None
         self._speed, self._seed = speed, seed
 
-    async def bars(self, after: int | None) -> AsyncIterator[Bar]:
+    async def bars(self, after: int | None) -> AsyncGenerator[Bar, None]:
         pace = Pace(self._speed)
         for bar in self._later(after):
             await pace.wait_for(bar)
