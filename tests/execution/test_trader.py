@@ -289,7 +289,7 @@ def test_the_daily_loss_breaker_trips_cancels_and_resets_with_the_utc_day() -> N
     assert isinstance(decision, Place)
 
 
-def test_the_drawdown_breaker_stays_until_it_is_re_armed() -> None:
+def test_the_drawdown_breaker_stays_for_the_session_and_a_new_one_begins_afresh() -> None:
     told = Told(RiskLimits(max_daily_loss=Decimal(1), max_drawdown=Decimal("0.1")))
     poorer = AccountView({"USDT": Balance(Decimal(90_000))})
     told.bar(poorer)
@@ -299,12 +299,10 @@ def test_the_drawdown_breaker_stays_until_it_is_re_armed() -> None:
     (refused,) = told.bar(CASH, told.block(940), time=DAY + 60_000)
     assert isinstance(refused, Refused)
     assert refused.code == "drawdown"
-    told.bar(poorer, time=DAY + 120_000)
-    told.trader.rearm()
-    assert told.trader.figures.breakers["drawdown"] == "ok"
-    told.bar(poorer, low=935, time=DAY + 180_000)
-    (decision,) = told.bar(poorer, told.block(945), time=DAY + 240_000)
-    assert isinstance(decision, Place)
+    anew = Trader(told.trader.session, RULES)
+    anew.on_bar(Bar(2 * DAY, 990, 992, 988, 990, 1), 99, [], poorer)
+    assert anew.figures.peak_equity == 90_000
+    assert anew.figures.breakers["drawdown"] == "ok"
 
 
 def test_the_exposure_breaker_trips_and_resets_with_what_is_held() -> None:

@@ -111,11 +111,6 @@ class Trader:
             realized_pnl=self._realized,
         )
 
-    def rearm(self) -> None:
-        """Lifts the drawdown breaker: the peak starts again from the equity there is. Only a person calls this."""
-        self._tripped.pop("drawdown", None)
-        self._peak = self._equity
-
     def save(self) -> bytes:
         """The state, as JSON."""
         state: dict[str, Any] = {

@@ -20,7 +20,7 @@ class RiskLimits(BaseModel):
     )  # fmt: skip
     max_drawdown: Decimal = Field(
         default=Decimal("0.15"), gt=0, le=1, title="Drawdown limit",
-        description="Fraction of the peak equity; past it, no entries until somebody re-arms the breaker.",
+        description="Fraction of the peak equity; past it, no more entries in this session.",
     )  # fmt: skip
     max_exposure: Decimal = Field(
         default=Decimal("1"), gt=0, le=1, title="Exposure limit",

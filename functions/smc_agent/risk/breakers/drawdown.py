@@ -1,4 +1,4 @@
-"""The drawdown breaker: trips when equity has fallen too far from its peak, and stays until somebody re-arms it."""
+"""The drawdown breaker: trips when equity has fallen too far from its peak, and stays tripped for the session: a person decides to go on."""
 
 from decimal import Decimal
 
@@ -15,5 +15,5 @@ def drawdown(equity: Decimal, peak: Decimal, limits: RiskLimits) -> str | None:
         return None
     return (
         f"Equity is {percent(fallen)} below its peak of {peak:f}; the limit is {percent(limits.max_drawdown)}. "
-        "No entries until the breaker is re-armed."
+        "No more entries in this session; a new one counts from the equity it begins with."
     )
