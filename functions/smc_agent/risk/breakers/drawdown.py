@@ -1,4 +1,4 @@
-"""The drawdown breaker: trips when equity has fallen too far from its peak, and stays tripped for the session: a person decides to go on."""
+"""The drawdown breaker: trips when equity is too far below its peak, for the session: a person decides to go on."""
 
 from decimal import Decimal
 
