@@ -212,6 +212,20 @@ async def test_administration_needs_the_service_key(
     assert _error(await auth.ask("GET", one, bearer=supabase.service_key)) == (404, "user_not_found")
 
 
+async def test_a_banned_user_is_out_until_the_ban_is_lifted(
+    auth: Auth, supabase: Supabase, sign_up: Callable[[], User]
+) -> None:
+    user = sign_up()
+    one = f"admin/users/{user.id}"
+    await auth.ask("PUT", one, {"ban_duration": "24h"}, supabase.service_key)
+    assert _error(await auth.ask("GET", "user", bearer=user.token)) == (403, "session_not_found")
+    assert _error(await auth.sign_in(user.email)) == (400, "user_banned")
+    assert _error(await auth.sign_in(user.email, "not the password")) == (400, "invalid_credentials")
+    assert _error(await auth.ask("PUT", one, {"ban_duration": "soon"}, supabase.service_key))[0] == 400
+    await auth.ask("PUT", one, {"ban_duration": "none"}, supabase.service_key)
+    assert (await auth.sign_in(user.email)).status_code == 200
+
+
 async def test_nothing_secret_is_stored_or_logged_as_it_is(
     auth: Auth, supabase: Supabase, sign_up: Callable[[], User]
 ) -> None:

@@ -95,8 +95,16 @@ async def test_the_app_is_told_where_everything_is(http: httpx.AsyncClient, supa
     assert answer.headers["cache-control"] == "no-store"
     by_name = await http.get("/config.json", headers={"Host": f"localhost:{urlsplit(supabase.url).port}"})
     assert by_name.json()["supabaseUrl"] == supabase.url.replace("127.0.0.1", "localhost")
+
+
+async def test_a_foreign_name_that_leads_here_is_refused(http: httpx.AsyncClient, supabase: Supabase) -> None:
     foreign = await http.get("/config.json", headers={"Host": "rebound.example.com"})
     assert foreign.status_code == 421
+    url = f"ws{supabase.url.removeprefix('http')}/realtime/v1/websocket?apikey={supabase.anon_key}"
+    host, port = urlsplit(supabase.url).hostname, urlsplit(supabase.url).port
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(url.replace("127.0.0.1", "rebound.example.com"), host=host, port=port, proxy=None)
+    assert refused.value.response.status_code == 403
 
 
 async def test_any_origin_may_ask_with_a_token(http: httpx.AsyncClient) -> None:

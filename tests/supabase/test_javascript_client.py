@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 from tests.supabase.conftest import PASSWORD, Supabase
 
+from smc_agent.local.auth.one_time import create_invite
+
 SCRIPT = Path(__file__).with_name("js") / "client.mjs"
 
 
@@ -22,12 +24,14 @@ async def test_auth_rest_broadcast_presence_and_the_private_channel(supabase: Su
     node = await asyncio.create_subprocess_exec(
         "node", str(SCRIPT), stdin=PIPE, stdout=PIPE, stderr=PIPE
     )  # fmt: skip
+    guest = f"{uuid4().hex}@example.com"
+    async with asyncpg.create_pool(supabase.database.owner, min_size=1, max_size=1) as pool:
+        invited = {"email": guest, "token": await create_invite(pool, guest, "trader")}
     assert node.stdin is not None
     assert node.stdout is not None
-    settings = {
-        "url": supabase.url, "anonKey": supabase.anon_key, "email": f"{uuid4().hex}@example.com", "password": PASSWORD
-    }  # fmt: skip
-    node.stdin.write(json.dumps(settings).encode() + b"\n")
+    email = f"{uuid4().hex}@example.com"
+    settings = {"url": supabase.url, "anonKey": supabase.anon_key, "email": email, "password": PASSWORD}
+    node.stdin.write(json.dumps({**settings, "invited": invited}).encode() + b"\n")
     said = (await asyncio.wait_for(node.stdout.readline(), 60)).decode().split()
     if said[:1] == ["joined"]:
         await _change_an_order_three_times(supabase, UUID(said[1]))

@@ -43,6 +43,7 @@ class Upstream:
         # Said by whoever called, it would let him choose the address that he is rate-limited by.
         headers["x-forwarded-for"] = request.client.host if request.client else ""
         headers["x-forwarded-proto"], headers["x-forwarded-host"] = request.url.scheme, request.headers.get("host", "")
+        headers.setdefault("accept-encoding", "identity")  # or httpx would offer gzip in the client's name
         headers |= extra_headers or {}
         query = request.scope["query_string"].decode("latin-1")
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
@@ -107,8 +108,11 @@ class Upstream:
 
 
 async def _raw(answer: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in answer.aiter_raw():
-        yield chunk
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()  # also when the client goes away in the middle
 
 
 async def _to_upstream(socket: WebSocket, upstream: ClientConnection) -> None:

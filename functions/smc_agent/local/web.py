@@ -66,12 +66,14 @@ class Surroundings:
             await send(message)
 
         try:
-            if scope["type"] == "http" and _name(host) not in self._hosts:
+            if _name(host) in self._hosts:
+                await self._app(scope, receive, send_on)
+            elif scope["type"] == "http":
                 # A foreign name that leads here is a rebinding attack on a server that only this machine should reach.
                 refused = JSONResponse({"message": f"Unknown host; use {self._supabase}"}, status_code=421)
                 await refused(scope, receive, send_on)
             else:
-                await self._app(scope, receive, send_on)
+                await send_on({"type": "websocket.close", "code": 1008})
         finally:
             took = (time.monotonic() - began) * 1000
             _access.info("%s %s %s %.0f ms", scope.get("method", "WS"), scope["path"], status or "-", took)

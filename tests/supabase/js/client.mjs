@@ -1,5 +1,5 @@
 // The official JavaScript client, unchanged, against the embedded Supabase.
-// Reads {url, anonKey, email, password} as JSON from standard input; says "joined <user id>" once it listens to the user's channel,
+// Reads {url, anonKey, email, password, invited: {email, token}} as JSON from standard input; says "joined <user id>" once it listens to the user's channel,
 // then waits for a portfolio and three changes of an order, and ends with "ok" or with the reason.
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
@@ -7,7 +7,7 @@ import { createClient } from "@supabase/supabase-js";
 import ws from "ws";
 
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const { url, anonKey, email, password } = JSON.parse((await input.next()).value);
+const { url, anonKey, email, password, invited } = JSON.parse((await input.next()).value);
 const options = { realtime: { transport: ws }, auth: { persistSession: false, autoRefreshToken: false } };
 const supabase = createClient(url, anonKey, options);
 
@@ -31,6 +31,14 @@ const { claims } = await ok(supabase.auth.getClaims());
 assert.equal(claims.sub, user.id);
 assert.equal(claims.aal, "aal1");
 assert.equal(claims.aud, "authenticated");
+
+// A one-time link, followed by a password
+const guest = createClient(url, anonKey, options);
+const link = await ok(guest.auth.verifyOtp({ token_hash: invited.token, type: "invite" }));
+assert.equal(link.user.email, invited.email);
+await ok(guest.auth.updateUser({ password }));
+assert.equal((await guest.auth.verifyOtp({ token_hash: invited.token, type: "invite" })).error.code, "otp_expired");
+await ok(guest.auth.signInWithPassword({ email: invited.email, password }));
 
 // REST under row-level security
 const row = { user_id: user.id, session_name: "London", strategy_config: { symbol: "BTCUSDT" } };

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,15 @@ from starlette.routing import Route
 from smc_agent.local.auth.errors import AuthError, bad_request
 from smc_agent.local.auth.one_time import issue_token
 from smc_agent.local.auth.routes import AuthServer
-from smc_agent.local.auth.users import as_json, checked_email, checked_password, create_user, find_user, update_user
+from smc_agent.local.auth.users import (
+    as_json,
+    ban_user,
+    checked_email,
+    checked_password,
+    create_user,
+    find_user,
+    update_user,
+)
 
 _LINK_TYPES = ("invite", "recovery", "magiclink")
 
@@ -82,6 +92,8 @@ class AdminRoutes:
             )  # fmt: skip
             if encoded:
                 await connection.execute("delete from auth.sessions where user_id = $1", user["id"])
+            if body.get("ban_duration"):
+                user = await ban_user(connection, user["id"], _duration(body["ban_duration"]))
         return JSONResponse(as_json(user))
 
     async def delete(self, request: Request) -> Response:
@@ -128,6 +140,16 @@ class AdminRoutes:
         if user is None:
             raise AuthError(404, "user_not_found", "User not found")
         return user
+
+
+def _duration(value: object) -> timedelta | None:
+    """'24h', '90m', '30s', or 'none'."""
+    if value == "none":
+        return None
+    match = re.fullmatch(r"(\d{1,7})([hms])", value) if isinstance(value, str) else None
+    if match is None:
+        raise bad_request("ban_duration is a number with h, m or s, such as 24h, or none")
+    return timedelta(seconds=int(match[1]) * {"h": 3600, "m": 60, "s": 1}[match[2]])
 
 
 def _object(body: dict[str, Any], name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +83,20 @@ async def update_user(
     return row
 
 
+async def ban_user(connection: Connection, user_id: UUID, duration: timedelta | None) -> asyncpg.Record:
+    """Keep a user from signing in for `duration`, and end his sessions; None lifts it. Raises AuthError."""
+    row = await connection.fetchrow(
+        "update auth.users set banned_until = now() + $2, updated_at = now() where id = $1 returning *",
+        user_id,
+        duration,
+    )
+    if row is None:
+        raise AuthError(404, "user_not_found", "User not found")
+    if duration is not None:
+        await connection.execute("delete from auth.sessions where user_id = $1", user_id)
+    return row
+
+
 def as_json(row: asyncpg.Record) -> dict[str, Any]:
     """A user as the clients read it."""
     created, updated, seen = (_time(row[name]) for name in ("created_at", "updated_at", "last_sign_in_at"))
@@ -99,6 +113,7 @@ def as_json(row: asyncpg.Record) -> dict[str, Any]:
         "phone": row["phone"] or "", "last_sign_in_at": seen,
         "app_metadata": json.loads(row["raw_app_meta_data"]), "user_metadata": json.loads(row["raw_user_meta_data"]),
         "identities": [identity], "created_at": created, "updated_at": updated, "is_anonymous": row["is_anonymous"],
+        **({"banned_until": _time(row["banned_until"])} if row["banned_until"] else {}),
     }  # fmt: skip
 
 
