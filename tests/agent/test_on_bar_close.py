@@ -80,9 +80,7 @@ async def test_a_bar_that_fails_leaves_nothing_behind(database: Any, monkeypatch
 async def test_an_unsound_bar_is_refused_with_its_rule(database: Any) -> None:
     connection = await asyncpg.connect(database.functions)
     bar = some_bars(1)[0]
-    with pytest.raises(
-        BarError, match=r"BTCUSDT:1m: bar 1, column high: must be at least max\(open, close\)"
-    ):
+    with pytest.raises(BarError, match=r"BTCUSDT:1m: bar 1, column high: must be at least max\(open, close\)"):
         await on_bar_close(connection, MARKET, bar._replace(high=bar.low))
     with pytest.raises(ValueError, match="unknown time frame"):
         await on_bar_close(connection, Market("synthetic", "BTCUSDT", "9m"), bar)

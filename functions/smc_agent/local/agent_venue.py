@@ -1,11 +1,15 @@
 """The paper venue's clock: the agent tells it each bar, and when prices may move on."""
 
+import asyncio
+import json
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from smc_agent.market import Bar, SymbolRules, decimal_of, milliseconds
+
+_TIMEOUT_S = 30.0
+_LONGEST_HEAD = 1 << 16
 
 
 class VenueAnswer(NamedTuple):
@@ -38,12 +42,17 @@ class Venue(Protocol):
 
 
 class PaperVenue:
-    """Drives the paper venue at `url`; `token` is its control token."""
+    """Drives the paper venue at `url` (http, loopback); `token` is its control token.
+
+    One kept connection and no more of HTTP than the venue speaks: each bar of a fast replay is a request, and general
+    clients cost several times as much as the rest of the bar.
+    """
 
     def __init__(self, url: str, token: str) -> None:
-        self._http = aiohttp.ClientSession(
-            url, headers={"Authorization": f"Bearer {token}"}, timeout=aiohttp.ClientTimeout(total=30)
-        )
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._head = f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def bar(self, symbol: str, timeframe: str, bar: Bar) -> VenueAnswer:
         """Tells the venue the closed `bar`; it trades through it up to the first event."""
@@ -64,22 +73,45 @@ class PaperVenue:
         raise LookupError(f"the paper venue does not trade {symbol}; its symbols are in its config file")
 
     async def close(self) -> None:
-        await self._http.close()
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
 
     async def _post(self, path: str, body: dict[str, Any]) -> VenueAnswer:
         answer = await self._ask("POST", path, body)
         return VenueAnswer(answer["done"], answer["duplicate"], answer["events"], answer["clock_ms"])
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        content = json.dumps(body).encode() if body is not None else b""
+        head = f"{method} {path} HTTP/1.1\r\n{self._head}Content-Length: {len(content)}\r\n\r\n"
         try:
-            async with self._http.request(method, path, json=body) as response:
-                if response.status >= 500:
-                    raise VenueAway(f"{path}: HTTP {response.status}")
-                if response.status >= 400:
-                    raise VenueError(f"{path}: HTTP {response.status}: {(await response.text())[:300]}")
-                return await response.json()
-        except (aiohttp.ClientError, TimeoutError) as error:
+            async with asyncio.timeout(_TIMEOUT_S):
+                status, answer = await self._exchange(head.encode() + content)
+        except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
+            await self.close()
             raise VenueAway(f"no answer to {method} {path}: {type(error).__name__}") from error
+        except asyncio.CancelledError:
+            # The answer that was not read must not be taken for the next one's.
+            await self.close()
+            raise
+        if status >= 500:
+            raise VenueAway(f"{path}: HTTP {status}")
+        if status >= 400:
+            raise VenueError(f"{path}: HTTP {status}: {answer.decode(errors='replace')[:300]}")
+        return json.loads(answer)
+
+    async def _exchange(self, request: bytes) -> tuple[int, bytes]:
+        """(status, body) of the answer to `request`; ValueError for one that is not HTTP with a length."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port, limit=_LONGEST_HEAD)
+        reader, writer = self._streams
+        writer.write(request)
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        body = await reader.readexactly(int(fields.get("content-length", "none")))
+        if fields.get("connection", "").lower() == "close":
+            await self.close()
+        return int(lines[0].split(" ", 2)[1]), body
 
 
 def _rules(entry: dict[str, Any]) -> SymbolRules:
