@@ -138,8 +138,9 @@ class Authenticator:
     async def _read_key(self, key_id: UUID | None = None, key_hash: str | None = None) -> Principal:
         async with self._database.as_functions() as connection:
             row = await connection.fetchrow(
-                "select k.id, k.user_id, k.scopes, k.revoked_at, extract(epoch from k.expires_at)::float8 as expires_at,"
-                " k.last_used_at is null or k.last_used_at < now() - interval '1 minute' as stale, u.is_active"
+                "select k.id, k.user_id, k.scopes, k.revoked_at, u.is_active,"
+                " extract(epoch from k.expires_at)::float8 as expires_at,"
+                " k.last_used_at is null or k.last_used_at < now() - interval '1 minute' as stale"
                 " from public.api_keys k join public.users u on u.id = k.user_id"
                 " where k.id = $1 or k.key_hash = $2",
                 key_id,

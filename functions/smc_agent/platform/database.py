@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 SUPABASE_TRANSACTION_POOLER_PORT = 6543  # shares server connections, so named statements would collide
 
 
+# The server went away, or goes away, while it was asked.
+LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError)
+
+
+def _away() -> Problem:
+    return Problem(
+        "database_unavailable",
+        "The database cannot be reached; try again in a moment. Your stops rest at the exchange.",
+        headers={"Retry-After": "5"},
+    )
+
+
 class Database:
     """A lazily opened pool of connections that log in as `smc_functions`.
 
@@ -42,6 +54,7 @@ class Database:
                     max_size=10,
                     timeout=self._timeout_s,
                     command_timeout=30,
+                    max_inactive_connection_lifetime=60,  # a frozen Lambda wakes up with connections long dead
                     statement_cache_size=0 if pooled else 100,
                 )
             return self._pool
@@ -53,13 +66,11 @@ class Database:
             pool = self._pool or await self._open()
             connection = await pool.acquire(timeout=self._timeout_s)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Problem(
-                "database_unavailable",
-                "The database cannot be reached; try again in a moment. Your stops rest at the exchange.",
-                headers={"Retry-After": "5"},
-            ) from error
+            raise _away() from error
         try:
             yield connection
+        except LOST as error:
+            raise _away() from error
         finally:
             await pool.release(connection)
 
