@@ -20,7 +20,8 @@ DAY_MS = 86_400_000
 class Figures:
     """The account as marked at the last bar. Money in the quote asset; `drawdown` is a fraction of `peak_equity`.
 
-    `breakers`: "ok" or "tripped: <reason>" by name. `trades`, `wins`, `realized_pnl` (after fees) are this session's.
+    `breakers`: "ok" or "tripped: <reason>" by name. `trades`, `wins`, `realized_pnl` (after fees) are this session's,
+    read from the change of the quote asset between entry and exit: exact while nothing else trades on the account.
     """
 
     equity: Decimal
