@@ -39,7 +39,7 @@ class SmcConfluenceParams(BaseModel):
     )
     min_stop: float = Field(
         default=0.005, ge=0, le=0.5, title="Least stop distance",
-        # At 0.1 % a fill both fees cost 0.2 %: with half a percent to the stop, less than a third of what is lost there.
+        # At 0.1 % a fill both fees cost 0.2 %: with half a percent to the stop, less than a third of what is lost.
         description="Fraction of the entry price; a tighter stop is widened to it, or fees would eat the trade.",
     )  # fmt: skip
     target: Literal["liquidity", "r_multiple"] = Field(
