@@ -57,6 +57,13 @@ def test_each_figure_that_differs_is_named(path: tuple[Any, ...], value: Any, wh
     assert [str(difference) for difference in compare(BOOKS, venue)] == [what]
 
 
+def test_a_type_that_the_venue_calls_otherwise_is_the_same() -> None:
+    target = {**ORDER, "type": "limit", "price": Decimal(110), "stop_price": None}
+    theirs = {**VENUE["open_orders"][0], "type": "limit_maker", "price": "110", "stop_price": None}
+    books = Books(BOOKS.portfolio_id, BOOKS.name, BOOKS.balances, BOOKS.positions, {"smc1": target})
+    assert compare(books, {**VENUE, "open_orders": [theirs]}) == []
+
+
 def test_an_order_and_an_account_that_one_side_lacks() -> None:
     stranger = {**VENUE["open_orders"][0], "client_order_id": "web1"}
     assert [str(d) for d in compare(BOOKS, {**VENUE, "open_orders": [*VENUE["open_orders"], stranger]})] == [

@@ -13,6 +13,8 @@ import httpx
 NOT_AT_VENUE = "not at the venue"
 NOT_IN_BOOKS = "not in the books"
 
+OUR_TYPE = {"limit_maker": "limit", "stop_loss_limit": "stop_limit"}  # the venue's name: ours
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -99,7 +101,8 @@ def _compare_order(order_id: str, ours: Mapping[str, Any] | None, theirs: Mappin
         return [Difference(f"open order {order_id}", *sides)]
     found = []
     for name in ("symbol", "side", "type"):
-        our, their = str(ours[name]).lower(), str(theirs[name]).lower()
+        our, their = str(ours[name]), str(theirs[name])
+        their = OUR_TYPE.get(their, their) if name == "type" else their
         if our != their:
             found.append(Difference(f"open order {order_id} {name}", our, their))
     for name in ("quantity", "price", "stop_price", "filled_quantity"):
