@@ -1,3 +1,4 @@
-//! The engine against the cases that the Python venue passes too, and against invariants.
+//! The engine against the cases that the Python venue passes too, and against what must hold whatever comes.
 
 mod cases;
+mod invariants;

@@ -77,6 +77,9 @@ const OPERATIONS: &[Operation] = &[
     delete("/api/v3/orderList", "orderList.cancel", trading::cancel_list),
     get("/sapi/v1/capital/config/getall", "", Access::Signed, 10, trading::coins),
     get("/sapi/v1/asset/tradeFee", "", Access::Signed, 1, trading::trade_fee),
+    // What ccxt asks before it trades: a spot venue has no margin pairs.
+    get("/sapi/v1/margin/allPairs", "", Access::Public, 1, |_| Ok(json!([]))),
+    get("/sapi/v1/margin/isolated/allPairs", "", Access::Public, 10, |_| Ok(json!([]))),
 ];
 
 pub(crate) fn by_path(method: &Method, path: &str) -> Option<&'static Operation> {
