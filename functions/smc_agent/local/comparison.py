@@ -13,7 +13,11 @@ import httpx
 NOT_AT_VENUE = "not at the venue"
 NOT_IN_BOOKS = "not in the books"
 
-OUR_TYPE = {"limit_maker": "limit", "stop_loss_limit": "stop_limit"}  # the venue's name: ours
+OUR_TYPE = {
+    "limit_maker": "limit",
+    "stop_loss_limit": "stop_limit",
+    "take_profit_limit": "take_profit",
+}  # the venue's name: ours
 
 
 @dataclass(frozen=True)
