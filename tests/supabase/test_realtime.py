@@ -94,6 +94,31 @@ async def test_a_fresh_token_keeps_the_channel_and_a_foreign_one_closes_it(
         assert (await hear(socket))["event"] == "phx_close"
 
 
+async def test_a_policy_lets_some_send_on_a_private_topic(supabase: Supabase, sign_up: Callable[[], User]) -> None:
+    owner = await asyncpg.connect(supabase.database.owner)
+    await owner.execute(
+        "create policy desk_reads on realtime.messages for select to authenticated using (realtime.topic() = 'desk');"
+        "create policy desk_writes on realtime.messages for insert to authenticated with check"
+        f" (realtime.topic() = 'desk' and extension = 'broadcast' and auth.uid() = '{(speaker := sign_up()).id}')"
+    )
+    listener = sign_up()
+    async with connected(supabase) as speaks, connected(supabase) as listens:
+        await join(speaks, "desk", speaker.token, private=True, broadcast={"ack": True})
+        await join(listens, "desk", listener.token, private=True, broadcast={"ack": True})
+        await ask(listens, "realtime:desk", "broadcast", {"event": "e", "payload": {}}, "2")
+        assert (await hear(listens))["payload"] == {"status": "error", "response": {"reason": "Unauthorized"}}
+        await ask(speaks, "realtime:desk", "broadcast", {"event": "e", "payload": {"n": 1}}, "2")
+        assert (await hear(speaks))["payload"]["status"] == "ok"
+        assert (await hear(listens))["payload"] == {"type": "broadcast", "event": "e", "payload": {"n": 1}}
+        await ask(speaks, "realtime:desk", "presence", {"event": "track", "payload": {}}, "3")
+        assert (await hear(speaks))["payload"]["response"] == {"reason": "Unauthorized"}
+    await owner.execute("drop policy desk_reads on realtime.messages; drop policy desk_writes on realtime.messages")
+    assert (
+        await owner.fetchval("select count(*) from realtime.messages where topic = 'desk'") == 0
+    )  # all was rolled back
+    await owner.close()
+
+
 async def test_a_bad_key_does_not_get_in(supabase: Supabase) -> None:
     url = f"ws{supabase.url.removeprefix('http')}/realtime/v1/websocket?apikey=nonsense"
     with pytest.raises(websockets.InvalidStatus) as refused:

@@ -15,6 +15,8 @@ import pytest
 import websockets
 from tests.supabase.conftest import Supabase, User
 
+from smc_agent.local.postgres import Postgres
+
 # Whose rows a table holds. A new table fails test_every_table_has_a_case until it is named here.
 OWN = {  # each user's; the statement makes a row of user $1 with portfolio $2
     "users": "select $1::uuid, $2::uuid",  # made by the sign-up
@@ -276,6 +278,15 @@ async def test_the_public_topic_of_the_same_name_hears_nothing_of_it(scene: Scen
         await asyncio.wait_for(spy.recv(), 0.5)
     await spy.close()
     await own.close()
+
+
+async def test_a_refusal_leaves_no_error_in_the_databases_log(scene: Scene, postgres: Postgres) -> None:
+    log = postgres.data / "server.log"
+    before = log.read_text().count("ERROR")
+    for who in (scene.people.a, scene.people.b):
+        _, socket = await _join(scene.supabase, f"user:{scene.people.a.id}", who.token, private=True)
+        await socket.close()
+    assert log.read_text().count("ERROR") == before
 
 
 async def test_not_even_the_user_can_send_on_his_own_topic(scene: Scene) -> None:

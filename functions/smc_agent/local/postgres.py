@@ -27,6 +27,7 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
     "max_connections": "100",
+    "wal_level": "logical",  # as hosted, which has a publication by default
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_statement": "none",
