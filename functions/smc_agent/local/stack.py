@@ -257,12 +257,12 @@ class Stack:
         }
 
     def _agent_reports(self) -> Ready:
-        """Ready when the agent has written its progress file since this start."""
+        """Ready when the agent has written its progress file since it was started, or started again."""
         path = self.state.folder / "agent.json"
 
         async def check() -> None:
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime >= self.started_at:
+                if path.stat().st_mtime >= self.supervisor.parts["agent"].started_at:
                     return
             raise NotReady(f"{path} is not written yet")
 
