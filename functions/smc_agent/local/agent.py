@@ -109,9 +109,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             progress.finished = True
             progress.write()
             log.info(
-                "replay finished: %s bars in %.1f s (%.0f bars/s), %d signals, %d refused, %d orders",
-                f"{progress.run_bars:,}", progress.seconds, progress.run_bars / progress.seconds, progress.signals,
-                progress.refusals, progress.orders,
+                "replay finished: %s bars, %d signals, %d refused, %d orders; %s bars in this run, %.1f s (%.0f/s)",
+                f"{progress.bars_done:,}", progress.signals, progress.refusals, progress.orders,
+                f"{progress.run_bars:,}", progress.seconds, progress.run_bars / progress.seconds,
             )  # fmt: skip
             await stop.wait()
     except Stopped:

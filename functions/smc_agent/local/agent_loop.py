@@ -93,6 +93,9 @@ class Agent:
                 f"{self._detector.bars}; `smc reset` starts over"
             )
         self._progress.bars_done, self._progress.bar_time_ms = len(self._times), self.last_bar
+        counts = await self._store.decided()
+        self._progress.signals, self._progress.refusals = counts.get("signal", 0), counts.get("refusal", 0)
+        self._progress.orders = counts.get("intent", 0)
         if self._times:
             log.info("continuing after bar %s of %s", f"{len(self._times):,}", self.market)
         await self._load_sessions()

@@ -22,7 +22,7 @@ _LINE_S = 2.0
 
 @dataclass
 class Progress:
-    """Counts of the run; `bars_done` and `bar_time_ms` include what earlier runs did."""
+    """Counts of the market's bars and decisions, earlier runs included; `run_bars` are those of this run."""
 
     source: Source
     market: Market

@@ -78,6 +78,12 @@ select details -> 'command' as command from order_events
 where session_id = $1 and event_type in ('intent', 'cancel') and market_time = $2 order by id"""
 
 
+_COUNT_DECISIONS = """
+select event_type, count(*) as n from order_events where event_type in ('signal', 'refusal', 'intent') and session_id in (
+  select id from trading_sessions where strategy_config ->> 'exchange' = $1 and strategy_config ->> 'symbol' = $2
+    and strategy_config ->> 'timeframe' = $3) group by 1"""
+
+
 class AgentLockedError(Exception):
     """Another agent already follows the market."""
 
@@ -147,6 +153,11 @@ class AgentStore:
     async def checkpoint(self, name: str) -> tuple[int, bytes] | None:
         """(open time of the last bar in it, state)."""
         return await self.run(lambda connection: load_checkpoint(connection, name))
+
+    async def decided(self) -> dict[str, int]:
+        """How many signals, refusals and intents the sessions on this market have made, by event type."""
+        rows = await self.run(lambda connection: connection.fetch(_COUNT_DECISIONS, *self.market))
+        return {row["event_type"]: row["n"] for row in rows}
 
     async def commands_of(self, session: UUID, bar_time: int) -> list[Command]:
         """The commands that `session` decided at bar `bar_time`."""
