@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import jwt
 import pytest
+import websockets
 from tests.supabase.conftest import JWT_SECRET, PASSWORD, Supabase, User
 
 from smc_agent.local.auth.one_time import create_invite
@@ -231,12 +232,17 @@ async def test_nothing_secret_is_stored_or_logged_as_it_is(
 ) -> None:
     user = sign_up()
     await auth.ask("GET", f"user?apikey={user.token}", bearer=user.token)
+    for socket in ("realtime/v1/websocket", "api/v1/market/stream"):
+        url = f"ws{supabase.url.removeprefix('http')}/{socket}?vsn=2.0.0&apikey={user.token}"
+        async with websockets.connect(url, proxy=None):
+            pass
     connection = await asyncpg.connect(supabase.database.superuser)
     stored = ""
     for table in ("users", "sessions", "refresh_tokens", "one_time_tokens"):
         stored += str(await connection.fetch(f"select t::text from auth.{table} t"))
     await connection.close()
     log = supabase.log.read_text()
+    assert "WS /realtime/v1/websocket 101" in log
     assert "/auth/v1/user 200" in log
     for secret in (PASSWORD, user.token, user.session["refresh_token"]):
         assert secret not in stored

@@ -226,7 +226,12 @@ async def serve(settings: GatewaySettings) -> None:
 def main() -> int:
     """The process: 2 when a setting is missing or wrong, 1 when the database does not answer."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs with their queries
+    for chatty in (
+        "httpx",
+        "uvicorn.error",
+        "websockets",
+    ):  # they log URLs with their queries, and keys may be in these
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         settings = GatewaySettings.model_validate({name: value for name, value in os.environ.items() if value})
     except ValidationError as error:
