@@ -27,6 +27,7 @@ page.on("pageerror", (error) => seen.errors.push(String(error)));
 
 const text = (id) => page.getByTestId(id).first().innerText();
 async function look(name) {
+  await page.evaluate(() => window.scrollTo(0, 0));
   for (const theme of ["dark", "light"]) {
     await page.evaluate((value) => {
       document.documentElement.dataset.theme = value;
@@ -43,6 +44,7 @@ async function look(name) {
   });
   await page.setViewportSize({ width: 390, height: 844 });
   await page.waitForTimeout(500);
+  await page.evaluate(() => window.scrollTo(0, 0));
   seen.widths[name] = await page.evaluate(() => document.documentElement.scrollWidth);
   await page.screenshot({ path: join(out, `${name}-390.png`), fullPage: true });
   await page.setViewportSize({ width: 1440, height: 1000 });
@@ -66,6 +68,7 @@ const lastBar = () => page.evaluate(() => Number(document.querySelector("[data-t
 seen.barFirst = await lastBar();
 await page.waitForFunction((first) => Number(document.querySelector("[data-testid=chart]").dataset.lastBar) >= first + 3 * 60_000, seen.barFirst);
 seen.barLater = await lastBar();
+await page.waitForFunction(() => Number(document.querySelector("[data-testid=chart]").dataset.zones) > 0);
 seen.zones = await page.evaluate(() => Number(document.querySelector("[data-testid=chart]").dataset.zones));
 
 // An order by hand: far below the market it rests, and appears in the list without a reload.

@@ -20,10 +20,15 @@ pytestmark = [
 @pytest.mark.timeout(300)
 def test_chart_positions_and_orders_move_by_themselves(tmp_path: Path) -> None:
     pictures = Path(os.environ.get("SMC_PICTURES", tmp_path / "pictures"))
-    bars = slice_of_month(tmp_path / "BTC-PERP_1m.csv", 0, 3000)
-    with running_agent(tmp_path / "state", "--replay", bars, "--speed", "60") as agent:
+    bars = slice_of_month(tmp_path / "BTC-PERP_1m.csv", 0, 6000)
+    # A past first, at full speed: a chart with zones, orders and decisions on it.
+    with running_agent(tmp_path / "state", "--replay", bars, "--speed", "max") as agent:
+        agent.wait_for_bars(2400, 120)
+        agent.stop()
+    done = agent.progress()["bars_done"]
+    with running_agent(tmp_path / "state", "--speed", "60") as agent:
         link = agent.wait_for(r"(http://127\.0\.0\.1:\d+/login#\S+)", 120).group(1)
-        agent.wait_for_bars(3, 60)
+        agent.wait_for_bars(done + 3, 60)
         browser = subprocess.run(
             ["node", ROOT / "tests/e2e/browser.mjs", link, pictures],
             capture_output=True,
@@ -35,6 +40,7 @@ def test_chart_positions_and_orders_move_by_themselves(tmp_path: Path) -> None:
     seen = json.loads(browser.stdout)
     assert seen["mode"] == "PAPER"
     assert seen["barLater"] >= seen["barFirst"] + 3 * 60_000
+    assert seen["zones"] > 10
     assert seen["orderRested"]
     assert "BTCUSDT" in seen["position"]
     assert seen["killed"]

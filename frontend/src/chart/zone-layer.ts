@@ -124,9 +124,9 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
     context.fillStyle = tone;
     context.strokeStyle = tone;
     if (boxKinds.has(zone.kind)) {
-      context.globalAlpha = active ? 0.16 : 0.06;
+      context.globalAlpha = active ? 0.13 : 0.05;
       context.fillRect(x0, top, Math.max(1, x1 - x0), Math.max(1, bottom - top));
-      context.globalAlpha = active ? 0.7 : 0.25;
+      context.globalAlpha = active ? 0.55 : 0.2;
       context.setLineDash(zone.kind === "fvg" || zone.kind === "ifvg" ? [2, 3] : []);
       context.strokeRect(x0, top, Math.max(1, x1 - x0), Math.max(1, bottom - top));
     } else if (zone.kind === "swing_high" || zone.kind === "swing_low") {
@@ -148,7 +148,8 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
       context.lineWidth = 1;
     }
     context.setLineDash([]);
-    const name = shortName[zone.kind];
+    // A zone that began off the left edge has no room for its name: all of them would lie on one another.
+    const name = x0 >= 0 ? shortName[zone.kind] : undefined;
     if (name && detailed && (zone.scale !== "internal" || x1 - x0 > 40) && x1 - x0 > 24) {
       context.globalAlpha = active ? 0.95 : 0.55;
       const inBox = boxKinds.has(zone.kind);

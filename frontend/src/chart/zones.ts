@@ -31,7 +31,17 @@ export const layerOf: Record<string, Layer> = {
   equal_lows: "liquidity",
 };
 
-const ends = new Set(["order_block_mitigated", "breaker_block_invalidated", "fvg_filled", "ifvg_invalidated"]);
+// A break is a line from its pivot to the bar that broke it, and an inverse gap is the fact that a gap was closed through:
+// both are over when they are known, and no rule ends them later.
+const finished = new Set(["bos", "choch", "ifvg"]);
+const ends = new Set([
+  "order_block_mitigated",
+  "breaker_block_invalidated",
+  "fvg_filled",
+  "order_block_expired",
+  "breaker_block_expired",
+  "fvg_expired",
+]);
 
 /** The zones of a list of events in the order they were confirmed; later events attach to the zone they refer to. */
 export function zonesOf(events: readonly DetectedEvent[]): Map<number, Zone> {
@@ -44,8 +54,7 @@ export function zonesOf(events: readonly DetectedEvent[]): Map<number, Zone> {
         scale: event.scale,
         direction: event.direction as Zone["direction"],
         fromMs: event.anchor_ms,
-        // A break is a line from its pivot to the bar that broke it: it has ended when it is known.
-        untilMs: event.kind === "bos" || event.kind === "choch" ? event.confirmed_ms : null,
+        untilMs: finished.has(event.kind) ? event.confirmed_ms : null,
         top: event.top,
         bottom: event.bottom,
         events: [event],

@@ -99,15 +99,45 @@ function Figures({ portfolio }: { portfolio: Portfolio }) {
   );
 }
 
-function Decision({ event }: { event: OrderEvent }) {
-  const taken = event.event_type === "signal";
+interface DecisionRow {
+  id: number;
+  at: string;
+  taken: boolean;
+  signal: string;
+  refusal: string | null;
+}
+
+/** A refusal is stored right after the signal that it refuses: together they are one decision. Newest first, as the rows are. */
+export function decisionsOf(events: OrderEvent[]): DecisionRow[] {
+  const rows: DecisionRow[] = [];
+  let refusal: OrderEvent | null = null;
+  for (const event of events) {
+    if (event.event_type === "refusal") {
+      refusal = event;
+      continue;
+    }
+    const refused = refusal?.market_time === event.market_time ? refusal.reason : null;
+    rows.push({
+      id: event.id,
+      at: formatTime(event.market_time ?? event.created_at),
+      taken: refused === null,
+      signal: event.reason,
+      refusal: refused,
+    });
+    refusal = null;
+  }
+  return rows;
+}
+
+function Decision({ decision }: { decision: DecisionRow }) {
   return (
     <li className="border-line border-t py-2 first:border-t-0">
       <p className="flex flex-wrap items-baseline justify-between gap-2">
-        <span className={taken ? "text-up" : "text-warn"}>{taken ? "✓ Signal" : "✕ Refused"}</span>
-        <span className="text-soft text-xs">{formatTime(event.market_time ?? event.created_at)}</span>
+        <span className={decision.taken ? "text-up" : "text-warn"}>{decision.taken ? "✓ Taken" : "✕ Refused"}</span>
+        <span className="text-soft text-xs">{decision.at}</span>
       </p>
-      <p className="text-xs">{event.reason}</p>
+      {decision.refusal && <p className="text-xs">{decision.refusal}</p>}
+      <p className={`text-xs ${decision.refusal ? "text-soft" : ""}`}>{decision.signal}</p>
     </li>
   );
 }
@@ -116,7 +146,7 @@ export default function Dashboard() {
   const portfolios = usePortfolios();
   const portfolio = portfolios.data?.[0];
   const session = useSessions().data?.[0];
-  const decisions = useDecisions(portfolio?.id);
+  const decisions = useDecisions(portfolio?.id, 16);
   const metrics = useRiskMetrics(portfolio?.id);
 
   useEffect(() => {
@@ -177,8 +207,8 @@ export default function Dashboard() {
             <Empty>No signal yet. Every signal and every refusal appears here with its reason.</Empty>
           ) : (
             <ul>
-              {decisions.data.map((event) => (
-                <Decision key={event.id} event={event} />
+              {decisionsOf(decisions.data).map((decision) => (
+                <Decision key={decision.id} decision={decision} />
               ))}
             </ul>
           )}

@@ -97,66 +97,74 @@ export default function Trading() {
 
   return (
     <div className="grid grid-cols-1 gap-3 lg:grid-cols-[minmax(0,1fr)_20rem]">
-      <Panel
-        title={symbol ? `${symbol} · ${shownFrame}` : "Chart"}
-        aside={
-          <div className="flex flex-wrap items-center gap-3">
-            {exchange && origin[exchange] && (
-              <span className="rounded bg-warn/15 px-2 py-0.5 text-warn text-xs">{origin[exchange]}</span>
-            )}
-            <Freshness
-              at={stream.lastMessageAt}
-              staleAfterMs={STALE_AFTER_MS}
-              label={stream.connected ? "Feed" : "Feed offline"}
-            />
-            <span className="text-soft text-xs">UTC</span>
-          </div>
-        }
-      >
-        <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
-          <fieldset className="flex gap-1">
-            <legend className="sr-only">Time frame</legend>
-            {frames
-              .filter((frame) => timeframeMs(frame) >= timeframeMs(base))
-              .map((frame) => (
-                <button
-                  key={frame}
-                  type="button"
-                  aria-pressed={frame === shownFrame}
-                  onClick={() => {
-                    setZone(null);
-                    setTimeframe(frame);
-                  }}
-                  className={`min-h-8 min-w-9 cursor-pointer rounded px-2 text-xs ${frame === shownFrame ? "bg-raised font-medium" : "text-soft"}`}
-                >
-                  {frame}
-                </button>
-              ))}
-          </fieldset>
-          <Layers choice={choice} change={setChoice} />
-        </div>
-        {bars.data ? (
-          <CandleChart
-            key={shownFrame}
-            bars={bars.data}
-            timeframeMs={timeframeMs(shownFrame)}
-            zones={shown}
-            marks={marks}
-            levels={levels}
-            onZone={(next) => next && setZone(next)}
-            onOlder={loadOlder}
-          />
-        ) : (
-          <Skeleton className="h-[52vh] min-h-80 lg:h-[62vh]" />
-        )}
-        <div className="mt-3 border-line border-t pt-3">
-          <Explain zone={zone} />
-          {detection.error && <Problem>{detection.error.message}</Problem>}
-          {bars.error && <Problem>{bars.error.message}</Problem>}
-        </div>
-      </Panel>
-
       <div className="flex min-w-0 flex-col gap-3">
+        <Panel
+          title={symbol ? `${symbol} · ${shownFrame}` : "Chart"}
+          aside={
+            <div className="flex flex-wrap items-center gap-3">
+              {exchange && origin[exchange] && (
+                <span className="rounded bg-warn/15 px-2 py-0.5 text-warn text-xs">{origin[exchange]}</span>
+              )}
+              <Freshness
+                at={stream.lastMessageAt}
+                staleAfterMs={STALE_AFTER_MS}
+                label={stream.connected ? "Feed" : "Feed offline"}
+              />
+              <span className="text-soft text-xs">UTC</span>
+            </div>
+          }
+        >
+          <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
+            <fieldset className="flex gap-1">
+              <legend className="sr-only">Time frame</legend>
+              {frames
+                .filter((frame) => timeframeMs(frame) >= timeframeMs(base))
+                .map((frame) => (
+                  <button
+                    key={frame}
+                    type="button"
+                    aria-pressed={frame === shownFrame}
+                    onClick={() => {
+                      setZone(null);
+                      setTimeframe(frame);
+                    }}
+                    className={`min-h-8 min-w-9 cursor-pointer rounded px-2 text-xs ${frame === shownFrame ? "bg-raised font-medium" : "text-soft"}`}
+                  >
+                    {frame}
+                  </button>
+                ))}
+            </fieldset>
+            <Layers choice={choice} change={setChoice} />
+          </div>
+          {bars.data ? (
+            <CandleChart
+              key={shownFrame}
+              bars={bars.data}
+              timeframeMs={timeframeMs(shownFrame)}
+              zones={shown}
+              marks={marks}
+              levels={levels}
+              onZone={(next) => next && setZone(next)}
+              onOlder={loadOlder}
+            />
+          ) : (
+            <Skeleton className="h-[52vh] min-h-80 lg:h-[62vh]" />
+          )}
+          <div className="mt-3 border-line border-t pt-3">
+            <Explain zone={zone} />
+            {detection.error && <Problem>{detection.error.message}</Problem>}
+            {bars.error && <Problem>{bars.error.message}</Problem>}
+          </div>
+        </Panel>
+
+        <Panel title="Working orders">
+          <OpenOrders portfolio={portfolio?.id} />
+        </Panel>
+        <Panel title="Positions">
+          <Positions portfolio={portfolio?.id} />
+        </Panel>
+      </div>
+      <aside className="min-w-0 lg:sticky lg:top-20 lg:self-start" aria-label="Order entry">
         <Panel title="Order ticket">
           {rules && portfolio ? (
             <Ticket
@@ -169,14 +177,7 @@ export default function Trading() {
             <Skeleton className="h-80" />
           )}
         </Panel>
-      </div>
-
-      <Panel title="Working orders">
-        <OpenOrders portfolio={portfolio?.id} />
-      </Panel>
-      <Panel title="Positions">
-        <Positions portfolio={portfolio?.id} />
-      </Panel>
+      </aside>
     </div>
   );
 }

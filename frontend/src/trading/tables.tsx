@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { answer, api } from "../api/client";
 import { Button, Empty, Problem, Side, Signed, Skeleton } from "../components/parts";
 import { formatTime } from "../components/time";
@@ -9,6 +9,16 @@ const head = "whitespace-nowrap px-2 py-1.5 text-left font-normal text-soft text
 const cell = "whitespace-nowrap px-2 py-1.5";
 const number = `${cell} text-right`;
 
+/** A table wider than its place: it can be scrolled by keyboard too. */
+function Scroll({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard (WCAG 2.1.1)
+    <section aria-label={label} className="overflow-x-auto" tabIndex={0}>
+      {children}
+    </section>
+  );
+}
+
 export function Positions({ portfolio }: { portfolio: string | undefined }) {
   const { data, error } = usePositions(portfolio);
   if (error) return <Problem>Cannot read positions: {error.message}. Your stops rest at the exchange.</Problem>;
@@ -16,7 +26,7 @@ export function Positions({ portfolio }: { portfolio: string | undefined }) {
   const held = data.filter((position) => signOf(position.quantity) !== 0);
   if (held.length === 0) return <Empty>Flat. A position opens when an entry order fills.</Empty>;
   return (
-    <div className="overflow-x-auto">
+    <Scroll label="Positions, scrollable">
       <table className="w-full" data-testid="positions">
         <thead>
           <tr>
@@ -45,7 +55,7 @@ export function Positions({ portfolio }: { portfolio: string | undefined }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -88,7 +98,7 @@ export function OpenOrders({ portfolio }: { portfolio: string | undefined }) {
   if (data.length === 0)
     return <Empty>No order is working. Place one with the ticket, or wait for the strategy.</Empty>;
   return (
-    <div className="overflow-x-auto">
+    <Scroll label="Working orders, scrollable">
       <table className="w-full" data-testid="open-orders">
         <thead>
           <tr>
@@ -126,6 +136,6 @@ export function OpenOrders({ portfolio }: { portfolio: string | undefined }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -162,7 +162,7 @@ export function Ticket({
           <Button
             key={type}
             aria-pressed={draft.type === type}
-            className={`flex-1 ${draft.type === type ? "border-accent" : ""}`}
+            className={`flex-1 ${draft.type === type ? "!border-accent !bg-accent/15 font-medium" : "text-soft"}`}
             onClick={() => edit({ type })}
           >
             {label}

@@ -100,7 +100,7 @@ class Batch:
 
     def _add_signal(self, session: Session, signal: Signal, actor: str, market_ms: int) -> None:
         details = signal.model_dump(mode="json")
-        reasons = "; ".join(signal.reasons)
+        reasons = " ".join(signal.reasons)
         self._add(
             session.config, None, f"signal:{session.id}:{signal.id}", "signal", actor, reasons, details, market_ms
         )
