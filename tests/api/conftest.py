@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from tests.api.desk import Desk, open_desk
 from tests.api.world import World, open_world
 from tests.conftest import Database
 
@@ -48,3 +50,16 @@ def httpserver_jwks() -> Iterator[tuple[ec.EllipticCurvePrivateKey, str]]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def desk(world: World, database: Database, tmp_path: Path) -> Iterator[Desk]:
+    with open_desk(world, database.executor, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def trading(world: World, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that has an executor."""
+    async with world.client(world.app(**desk.settings)) as made:
+        yield made

@@ -71,18 +71,15 @@ def plain(number: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-# What architecture.md calls a number. Comes as a number or a string, goes out as a JSON number.
-Number = Annotated[
-    Decimal,
-    BeforeValidator(_parse_decimal, json_schema_input_type=float | str),
-    WithJsonSchema({"type": "number"}, mode="serialization"),
-]
-# Every other amount of money: a decimal string.
+# A number that comes in: a JSON number or a string, exact.
+Given = Annotated[Decimal, BeforeValidator(_parse_decimal, json_schema_input_type=float | str)]
+# A number that goes out: a JSON number with all its digits.
+Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+# Any other amount that goes out: a decimal string.
 Amount = Annotated[
     Decimal,
-    BeforeValidator(_parse_decimal, json_schema_input_type=float | str),
     PlainSerializer(plain, return_type=str),
-    WithJsonSchema({"type": "string", "description": "a decimal"}, mode="serialization"),
+    WithJsonSchema({"type": "string", "description": "a decimal"}),
 ]
 
 

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
-from smc_agent.api.decimal_json import Amount, Number
+from smc_agent.api.decimal_json import Amount, Given, Number
 from smc_agent.api.routes.market import Symbol
 
-Price = Annotated[Number, Field(gt=0, examples=[7195.24])]
+Price = Annotated[Given, Field(gt=0, examples=[7195.24])]
 OrderType = Literal["market", "limit", "stop_loss", "stop_limit", "take_profit"]
 ExecutorStatus = Literal["pending", "open", "partially_filled", "filled", "cancelled", "rejected", "expired", "unknown"]
 
@@ -83,14 +83,14 @@ class OrderBody(BaseModel):
 class OrderForm(OrderBody):
     """An order to be placed."""
 
-    quantity: Annotated[Number, Field(gt=0, description="of the base asset", examples=[0.01])]
+    quantity: Annotated[Given, Field(gt=0, description="of the base asset", examples=[0.01])]
 
 
 class PreviewForm(OrderBody):
     """An order to be judged: its quantity, or the share of equity that its stop_loss may cost."""
 
-    quantity: Annotated[Number, Field(gt=0)] | None = Field(None, description="of the base asset")
-    risk_percent: Annotated[Number, Field(gt=0, le=100, examples=[0.5])] | None = Field(
+    quantity: Annotated[Given, Field(gt=0)] | None = Field(None, description="of the base asset")
+    risk_percent: Annotated[Given, Field(gt=0, le=100, examples=[0.5])] | None = Field(
         None, validate_default=True, description="percent of equity; sizes a buy by its stop_loss"
     )
 

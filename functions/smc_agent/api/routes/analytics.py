@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smc_agent.api.backtest_view import Backtest
 from smc_agent.api.bars import choose_series, read_period, read_series
-from smc_agent.api.decimal_json import DecimalRoute, Number
+from smc_agent.api.decimal_json import DecimalRoute, Given
 from smc_agent.api.deps import SIGNED_IN, Analyst, PartsDep
 from smc_agent.api.errors import responses
 from smc_agent.api.routes.market import Exchange, Symbol, Timeframe
@@ -51,7 +51,7 @@ class BacktestBody(BaseModel):
         description="ISO 8601; UTC where it names no offset", examples=["2020-01-01T00:00:00Z"]
     )
     end_date: datetime = Field(description="bars that have closed by then", examples=["2020-01-03T00:00:00Z"])
-    initial_capital: Annotated[Number, Field(gt=0, description="in the quote asset", examples=[100000])]
+    initial_capital: Annotated[Given, Field(gt=0, description="in the quote asset", examples=[100000])]
 
 
 @router.post(

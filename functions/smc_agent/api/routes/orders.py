@@ -44,7 +44,7 @@ async def preview_order(parts: PartsDep, reader: Reader, body: PreviewForm) -> R
             fee=shown.fee,
             risk=shown.risk,
             reward=shown.reward,
-            risk_reward=shown.risk_reward,
+            risk_reward=None if shown.risk_reward is None else round(shown.risk_reward, 4),
             refusals=[Reason(code=refusal.code, reason=refusal.reason) for refusal in shown.refusals],
         )
     )
