@@ -34,7 +34,6 @@ struct Question {
     working: Vec<Asking>,
     last_trade: BTreeMap<String, u64>,
     externals: HashSet<(String, String)>,
-    unknown_rules: Vec<String>,
 }
 
 struct Asking {
@@ -79,13 +78,11 @@ impl Account {
         symbols.extend(self.state.last_trade.keys().cloned());
         symbols.sort_unstable();
         symbols.dedup();
-        let unknown_rules = symbols.iter().filter(|symbol| !self.state.rules.contains_key(*symbol)).cloned().collect();
         Question {
             symbols,
             working,
             last_trade: self.state.last_trade.clone(),
             externals: self.state.by_external.keys().cloned().collect(),
-            unknown_rules,
         }
     }
 
@@ -104,7 +101,9 @@ impl Account {
 
     fn agree(&mut self, gathered: Gathered) {
         for rules in gathered.rules {
-            self.record(Fact::Rules(rules));
+            if self.state.rules.get(&rules.symbol) != Some(&rules) {
+                self.record(Fact::Rules(rules));
+            }
         }
         let is_quiet = self.fills == gathered.fills;
         let mut differences = Vec::new();
@@ -202,8 +201,14 @@ type Everything = (VenueSnapshot, Vec<(String, Balance)>, Vec<SymbolRules>);
 
 async fn gather(venue: &dyn Venue, question: Question) -> Result<Everything, VenueError> {
     let mut rules = Vec::new();
-    for symbol in &question.unknown_rules {
-        rules.push(venue.rules(symbol).await?);
+    // Asked for each time: a venue changes its filters and limits.
+    for symbol in &question.symbols {
+        match venue.rules(symbol).await {
+            Ok(found) => rules.push(found),
+            // Delisted: what happened in it is history.
+            Err(VenueError::Refused { reason: Reason::UnknownSymbol, .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     let mut snapshot = VenueSnapshot { orders: venue.open_orders().await?, ..VenueSnapshot::default() };
     for asking in &question.working {

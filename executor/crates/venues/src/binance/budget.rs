@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 
+use super::wire::RateLimitBody;
+
 /// Entries stop here; the rest is for cancels, protection and questions.
 const ENTRY_SHARE: f64 = 0.8;
-/// Binance spot's limits where exchangeInfo has not been read: weight a minute, orders in ten seconds.
+/// Binance spot's limits, until exchangeInfo has been read.
 const WEIGHT_A_MINUTE: u32 = 6000;
 const ORDERS_IN_TEN_SECONDS: u32 = 100;
 
@@ -20,6 +22,8 @@ struct Used {
     orders: Option<(u32, Instant)>,
     blocked_until: Option<Instant>,
     banned: bool,
+    weight_limit: Option<u32>,
+    orders_limit: Option<u32>,
 }
 
 impl Budget {
@@ -35,6 +39,18 @@ impl Budget {
         if let Some(orders) = count("x-mbx-order-count-10s") {
             used.orders = Some((orders, now));
         }
+    }
+
+    /// The venue's own limits, as exchangeInfo lists them.
+    pub fn learn(&self, limits: &[RateLimitBody]) {
+        let find = |kind: &str, interval: &str, number: u32| {
+            let found =
+                limits.iter().find(|limit| limit.kind == kind && limit.interval == interval && limit.interval_num == number);
+            found.map(|limit| limit.limit)
+        };
+        let mut used = self.used();
+        used.weight_limit = find("REQUEST_WEIGHT", "MINUTE", 1).or(used.weight_limit);
+        used.orders_limit = find("ORDERS", "SECOND", 10).or(used.orders_limit);
     }
 
     pub fn block(&self, retry_after: Duration, banned: bool) {
@@ -58,8 +74,8 @@ impl Budget {
         let over = |count: Option<(u32, Instant)>, limit: u32, window: Duration| {
             count.is_some_and(|(count, at)| now - at < window && f64::from(count) > f64::from(limit) * ENTRY_SHARE)
         };
-        if over(used.weight, WEIGHT_A_MINUTE, Duration::from_secs(60))
-            || over(used.orders, ORDERS_IN_TEN_SECONDS, Duration::from_secs(10))
+        if over(used.weight, used.weight_limit.unwrap_or(WEIGHT_A_MINUTE), Duration::from_secs(60))
+            || over(used.orders, used.orders_limit.unwrap_or(ORDERS_IN_TEN_SECONDS), Duration::from_secs(10))
         {
             return Some("the venue's rate budget is nearly used up; the rest is kept for exits".into());
         }
@@ -88,6 +104,9 @@ mod tests {
         budget.read(&headers("81"));
         assert!(budget.entries_throttled().is_some());
         assert_eq!(budget.banned_for(), None);
+        let larger = r#"[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":200}]"#;
+        budget.learn(&serde_json::from_str::<Vec<RateLimitBody>>(larger).unwrap());
+        assert_eq!(budget.entries_throttled(), None);
     }
 
     #[test]

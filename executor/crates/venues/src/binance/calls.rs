@@ -153,6 +153,7 @@ impl Venue for Binance {
     fn rules<'a>(&'a self, symbol: &'a str) -> Reply<'a, SymbolRules> {
         Box::pin(async move {
             let body: ExchangeInfoBody = self.0.public("/api/v3/exchangeInfo", &symbol_param(symbol)).await?;
+            self.0.budget.learn(&body.rate_limits);
             let found = body.symbols.into_iter().find(|body| body.symbol == symbol);
             found.map(SymbolRules::from).ok_or_else(|| VenueError::Refused {
                 reason: Reason::UnknownSymbol,

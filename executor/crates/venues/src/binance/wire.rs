@@ -273,8 +273,21 @@ impl From<BalanceBody> for (String, Balance) {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ExchangeInfoBody {
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimitBody>,
     pub symbols: Vec<SymbolBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimitBody {
+    #[serde(rename = "rateLimitType")]
+    pub kind: String,
+    pub interval: String,
+    pub interval_num: u32,
+    pub limit: u32,
 }
 
 #[derive(Deserialize)]
