@@ -20,7 +20,7 @@ import { Positions } from "../trading/tables";
 
 function Figure({ label, children, note }: { label: string; children: ReactNode; note?: ReactNode }) {
   return (
-    <div className="min-w-0 rounded-lg border border-line bg-panel p-4">
+    <div className="min-w-0 last:col-span-2 lg:last:col-span-1 rounded-lg border border-line bg-panel p-4">
       <p className="text-soft text-xs">{label}</p>
       <p className="mt-1 truncate font-semibold text-xl">{children}</p>
       <div className="mt-1 min-h-4 text-soft text-xs">{note}</div>

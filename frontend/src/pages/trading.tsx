@@ -164,7 +164,7 @@ export default function Trading() {
           <Positions portfolio={portfolio?.id} />
         </Panel>
       </div>
-      <aside className="min-w-0 lg:sticky lg:top-20 lg:self-start" aria-label="Order entry">
+      <aside className="min-w-0 lg:sticky lg:top-[4.5rem] lg:self-start" aria-label="Order entry">
         <Panel title="Order ticket">
           {rules && portfolio ? (
             <Ticket
