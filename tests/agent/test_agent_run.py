@@ -20,7 +20,7 @@ from smc_agent.execution import Cancel, Place, Refused, SessionConfig
 from smc_agent.local.agent_batch import Batch
 from smc_agent.local.agent_loop import CheckpointError
 from smc_agent.local.agent_store import AgentLockedError, AgentStore
-from smc_agent.market import Bars, Market, bars_of
+from smc_agent.market import Bars, Market, bars_of, decimal_of
 from smc_agent.market.generated import generated_chunks
 
 CONFIG = {"exchange": "synthetic", "symbol": "BTCUSDT", "timeframe": "1m"}
@@ -196,8 +196,17 @@ async def test_bars_without_their_state_are_refused(database: Any, tmp_path: Pat
 
 async def test_rows_say_what_a_reader_needs(database: Any, tmp_path: Path) -> None:
     await w.settle(database.owner, CONFIG)
-    bus = await w.run_agent(database.functions, tmp_path, w.World(), some_bars(3_000))
     connection = await asyncpg.connect(database.owner)
+    await connection.execute(
+        "insert into positions (portfolio_id, symbol, quantity, entry_price) values ($1, 'BTCUSDT', 2, 100)",
+        w.PORTFOLIO,
+    )
+    bars = some_bars(3_000)
+    bus = await w.run_agent(database.functions, tmp_path, w.World(), bars)
+    position = await connection.fetchrow("select current_price, unrealized_pnl from positions")
+    last = decimal_of(bars[-1].close)
+    assert position is not None
+    assert tuple(position) == (last, (last - 100) * 2)
     ended = await connection.fetchval(
         "select count(*) from smc_patterns p where is_active and exists (select from pattern_detections d"
         " where d.pattern_id = p.id and d.kind in ('fvg_filled', 'order_block_mitigated'))"

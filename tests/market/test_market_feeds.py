@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
+import socket
+import subprocess
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 
 from smc_agent.market import Bar, bars_of
 from smc_agent.market import exchange as live
-from smc_agent.market.bus import PostgresBus, Unpacker, open_bus, pack
+from smc_agent.market.bus import PostgresBus, RedisBus, Unpacker, open_bus, pack
 from smc_agent.market.exchange import ExchangeSource
 from smc_agent.market.source import GeneratedSource, ReplaySource
 
@@ -225,6 +228,53 @@ def test_a_listener_that_missed_the_first_piece_drops_the_rest() -> None:
     unpacker = Unpacker()
     assert [unpacker.messages(piece) for piece in pieces[1:]] == [[], []]
     assert unpacker.messages('[{"a":1}]') == [{"a": 1}]
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """A Redis of the test's own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""], stdout=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(500):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.01)
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def test_the_bus_by_redis_carries_the_same_messages(redis_url: str) -> None:
+    bus = open_bus("postgresql://nowhere", redis_url)
+    assert isinstance(bus, RedisBus)
+    heard: list[dict[str, Any]] = []
+
+    async def listen() -> None:
+        async for message in open_bus("", redis_url).subscribe():
+            heard.extend([message])
+
+    listener = asyncio.create_task(listen())
+    sent: list[dict[str, Any]] = [{"n": n, "text": "y" * 3_000 * n} for n in range(5)]
+    async with asyncio.timeout(20):
+        while not heard:
+            await bus.publish([{"type": "hello"}])
+            await asyncio.sleep(0.02)
+        await bus.publish(sent)
+        while heard[-1] != sent[-1]:  # noqa: ASYNC110 - the other side is a server
+            await asyncio.sleep(0.02)
+    assert [message for message in heard if "n" in message] == sent
+    listener.cancel()
+    await asyncio.gather(listener, return_exceptions=True)
+    await bus.close()
 
 
 async def test_the_bus_reaches_all_who_listen_and_says_where_it_broke(database: Any) -> None:

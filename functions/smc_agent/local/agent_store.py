@@ -79,7 +79,8 @@ where session_id = $1 and event_type in ('intent', 'cancel') and market_time = $
 
 
 _COUNT_DECISIONS = """
-select event_type, count(*) as n from order_events where event_type in ('signal', 'refusal', 'intent') and session_id in (
+select event_type, count(*) as n from order_events
+where event_type in ('signal', 'refusal', 'intent') and session_id in (
   select id from trading_sessions where strategy_config ->> 'exchange' = $1 and strategy_config ->> 'symbol' = $2
     and strategy_config ->> 'timeframe' = $3) group by 1"""
 
