@@ -45,15 +45,15 @@ def pack(messages: list[Message]) -> Iterator[str]:
     size = 2
     for message in messages:
         text = json.dumps(message, separators=(",", ":"))  # ASCII, so that characters are bytes
+        if batch and size + len(text) + 1 > _LIMIT:
+            yield f"[{','.join(batch)}]"
+            batch, size = [], 2
         if len(text) + 2 > _LIMIT:
             width = _LIMIT - 60
             pieces = [text[i : i + width] for i in range(0, len(text), width)]
             name = uuid.uuid4().hex
             yield from (f"{name}:{i}:{len(pieces)}:{piece}" for i, piece in enumerate(pieces))
             continue
-        if size + len(text) + 1 > _LIMIT:
-            yield f"[{','.join(batch)}]"
-            batch, size = [], 2
         batch.append(text)
         size += len(text) + 1
     if batch:
