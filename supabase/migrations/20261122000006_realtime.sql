@@ -21,26 +21,51 @@ create function private.tell(owner uuid, seq bigint, table_name text, operation 
                        table_name, 'user:' || owner::text, true)
 $$;
 
--- The argument is the table's name: in a partitioned table's trigger, tg_table_name is the partition's.
 create function private.broadcast_row() returns trigger language plpgsql security definer set search_path = '' as $$
 declare
   owner uuid;
 begin
-  if tg_argv[0] = 'portfolios' then owner := new.user_id;
+  if tg_table_name = 'portfolios' then owner := new.user_id;
   else select user_id into owner from public.portfolios where id = new.portfolio_id;
   end if;
-  perform private.tell(owner, private.take_seq(owner), tg_argv[0], tg_op, to_jsonb(new));
+  perform private.tell(owner, private.take_seq(owner), tg_table_name, tg_op, to_jsonb(new));
   return null;
 end $$;
 
-create constraint trigger broadcast_orders after insert or update on public.orders
-  deferrable initially deferred for each row execute function private.broadcast_row('orders');
 create constraint trigger broadcast_executions after insert on public.executions
-  deferrable initially deferred for each row execute function private.broadcast_row('executions');
+  deferrable initially deferred for each row execute function private.broadcast_row();
 create constraint trigger broadcast_positions after insert or update on public.positions
-  deferrable initially deferred for each row execute function private.broadcast_row('positions');
+  deferrable initially deferred for each row execute function private.broadcast_row();
 create constraint trigger broadcast_portfolios after insert or update on public.portfolios
-  deferrable initially deferred for each row execute function private.broadcast_row('portfolios');
+  deferrable initially deferred for each row execute function private.broadcast_row();
+
+-- orders may be a hypertable, and TimescaleDB cannot make new chunks of one with a deferred trigger (its issue 3235): its changes wait in
+-- an ordinary table that has one, and is empty between transactions.
+create table private.order_changes (
+  id bigint generated always as identity primary key,
+  operation text not null,
+  portfolio_id uuid not null,
+  value jsonb not null
+);
+
+create function private.note_order_change() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into private.order_changes (operation, portfolio_id, value) values (tg_op, new.portfolio_id, to_jsonb(new));
+  return null;
+end $$;
+create trigger note_order_change after insert or update on public.orders
+  for each row execute function private.note_order_change();
+
+create function private.broadcast_order_change() returns trigger language plpgsql security definer set search_path = '' as $$
+declare
+  owner uuid := (select user_id from public.portfolios where id = new.portfolio_id);
+begin
+  perform private.tell(owner, private.take_seq(owner), 'orders', new.operation, new.value);
+  delete from private.order_changes where id = new.id;
+  return null;
+end $$;
+create constraint trigger broadcast_order_change after insert on private.order_changes
+  deferrable initially deferred for each row execute function private.broadcast_order_change();
 -- order_events: by private.chain_order_event, for the row is not complete before.
 
 -- Who may join and read user:{id}: that user. Nobody may send there but the database.

@@ -130,4 +130,5 @@ async def test_each_users_numbers_have_no_gap_under_concurrent_writers(
     await asyncio.gather(*(write(worker) for worker in range(4)))
     rows = await owner.fetch("select (payload ->> 'seq')::bigint as seq from realtime.messages order by 1")
     assert [row["seq"] for row in rows] == list(range(1, 1 + 1 + 4 * 8 * 2))
+    assert await owner.fetchval("select count(*) from private.order_changes") == 0
     assert await owner.fetchval(BROKEN, portfolio) is None
