@@ -22,6 +22,8 @@ from smc_agent.platform.settings import Settings
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from smc_agent.platform.database import Connection
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -126,17 +128,16 @@ SIGNED_IN = (
 )
 
 
-async def read_portfolio(database: Database, principal: Principal, portfolio_id: UUID | None) -> asyncpg.Record:
-    """The caller's portfolio, read as him; without an id his only one.
+async def read_portfolio(connection: "Connection", portfolio_id: UUID | None) -> asyncpg.Record:
+    """A portfolio of the user that `connection` reads as; without an id his only one.
 
     Raises Problem `unknown_portfolio` (also for another user's: one cannot tell them apart), `portfolio_required`.
     """
-    async with database.as_user(principal.user_id) as connection:
-        rows = await connection.fetch(
-            "select p.*, u.risk_limits from public.portfolios p join public.users u on u.id = p.user_id"
-            " where $1::uuid is null or p.id = $1 order by p.created_at limit 2",
-            portfolio_id,
-        )
+    rows = await connection.fetch(
+        "select p.*, u.risk_limits from public.portfolios p join public.users u on u.id = p.user_id"
+        " where $1::uuid is null or p.id = $1 order by p.created_at limit 2",
+        portfolio_id,
+    )
     if not rows:
         raise Problem(
             "unknown_portfolio",

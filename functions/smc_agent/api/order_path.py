@@ -50,8 +50,8 @@ async def open_gate(
     """Account, limits, breakers, rules and last price. Raises Problem where one cannot be had: no order then."""
     from smc_agent.risk import RiskLimits
 
-    portfolio = await read_portfolio(parts.database, principal, portfolio_id)
     async with parts.database.as_user(principal.user_id) as connection:
+        portfolio = await read_portfolio(connection, portfolio_id)
         every = await read_series(connection)
         breakers = await connection.fetchval(
             "select breakers from public.risk_metrics where portfolio_id = $1 order by measured_at desc limit 1",
@@ -131,8 +131,7 @@ async def place(parts: Parts, principal: Principal, command_id: UUID, form: Orde
     body |= {
         name: plain(value) for name, value in form.model_dump(exclude_none=True).items() if isinstance(value, Decimal)
     }
-    earlier = await _earlier(parts, principal, command_id, body)
-    if earlier is not None:
+    if (earlier := await _earlier(parts, principal, command_id, body)) is not None:
         return await executor.submit(executor.envelope(command_id, earlier.portfolio_id, "place", earlier.payload))
     gate = await open_gate(parts, executor, principal, form.portfolio_id, form.symbol)
     verdict = assess_order(
@@ -155,9 +154,9 @@ async def place(parts: Parts, principal: Principal, command_id: UUID, form: Orde
     details = {"body": body, "payload": payload}
     envelope = executor.envelope(command_id, portfolio_id, "place", payload)
     intent = Fact("intent", f"{command_id}:intent", "user", verdict.reason, details, gate.market_time_ms)
-    await record(parts, portfolio_id, command_id, intent)
-    # Another request with this key may have come between: whoever recorded the order first decides what it is.
-    await _earlier(parts, principal, command_id, body)
+    if not await record(parts, portfolio_id, command_id, intent):
+        # Another request with this key came between: whoever recorded the order first decides what it is.
+        await _earlier(parts, principal, command_id, body)
     return await executor.submit(envelope)
 
 
@@ -211,19 +210,20 @@ class Fact(NamedTuple):
     market_time_ms: int | None = None
 
 
-async def record(parts: Parts, portfolio_id: UUID, order_id: UUID | None, fact: Fact) -> None:
-    """Write a fact to the audit trail of a portfolio."""
+async def record(parts: Parts, portfolio_id: UUID, order_id: UUID | None, fact: Fact) -> bool:
+    """Write a fact to the audit trail of a portfolio; False where it is there already."""
     async with parts.database.as_functions() as connection:
-        await connection.execute(
+        written = await connection.fetchval(
             "insert into public.order_events"
             " (portfolio_id, order_id, event_type, event_key, actor, reason, details, market_time, version)"
             " values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)"
-            " on conflict (portfolio_id, event_key) do nothing",
+            " on conflict (portfolio_id, event_key) do nothing returning true",
             portfolio_id,
             order_id,
             *fact._replace(details=json.dumps(fact.details)),  # type: ignore[arg-type]  # asyncpg takes jsonb as text
             __version__,
         )
+    return written is not None
 
 
 def order_response(order_id: UUID, answer: "Answer") -> Response:

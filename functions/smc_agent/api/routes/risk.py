@@ -81,8 +81,8 @@ async def read_portfolio_risk(
     portfolio_id: Annotated[UUID | None, Query(description="may be left out by who has one portfolio")] = None,
 ) -> Response:
     """Exposure, positions, today's result, drawdown and the use of each limit, as of the last closed bar."""
-    portfolio = await read_portfolio(parts.database, reader, portfolio_id)
     async with parts.database.as_user(reader.user_id) as connection:
+        portfolio = await read_portfolio(connection, portfolio_id)
         positions = await connection.fetch(
             "select * from public.positions where portfolio_id = $1 and quantity <> 0 order by symbol", portfolio["id"]
         )
@@ -226,7 +226,8 @@ async def resume_portfolio(parts: PartsDep, trader: Trader, command_id: CommandI
 async def _switch(
     parts: Parts, trader: Trader, command_id: UUID, portfolio_id: UUID, action: str, payload: dict[str, Any]
 ) -> Response:
-    await read_portfolio(parts.database, trader, portfolio_id)
+    async with parts.database.as_user(trader.user_id) as connection:
+        await read_portfolio(connection, portfolio_id)
     executor = Executor(parts.settings, parts.http)
     fact = Fact(action, f"{command_id}:{action}", "user", str(payload["reason"]), payload)
     await record(parts, portfolio_id, None, fact)
