@@ -22,7 +22,10 @@ const { user } = await ok(supabase.auth.signUp({ email, password, options: { dat
 assert.deepEqual(user.user_metadata, { desk: "night" });
 assert.equal((await supabase.auth.signUp({ email, password })).error.code, "user_already_exists");
 await supabase.auth.signOut();
-assert.equal((await supabase.auth.signInWithPassword({ email, password: "wrong wrong" })).error.code, "invalid_credentials");
+assert.equal(
+  (await supabase.auth.signInWithPassword({ email, password: "wrong wrong" })).error.code,
+  "invalid_credentials",
+);
 const first = await ok(supabase.auth.signInWithPassword({ email, password }));
 const second = await ok(supabase.auth.refreshSession());
 assert.notEqual(second.session.refresh_token, first.session.refresh_token);
@@ -68,7 +71,9 @@ await subscribe(room);
 await subscribe(there);
 assert.equal(await room.track({ at: "desk" }), "ok");
 assert.equal(await room.send({ type: "broadcast", event: "hello", payload: { name: "Zoë", n: 1 } }), "ok");
-await until(() => heard.here.length === 1 && heard.there.length === 1 && heard.present.some((keys) => keys.includes("me")));
+await until(
+  () => heard.here.length === 1 && heard.there.length === 1 && heard.present.some((keys) => keys.includes("me")),
+);
 assert.deepEqual(heard.there, [{ name: "Zoë", n: 1 }]);
 assert.deepEqual(heard.here, heard.there);
 await peer.removeAllChannels();
@@ -84,10 +89,19 @@ await assert.rejects(subscribe(foreign), /permissions/);
 await supabase.removeChannel(foreign);
 console.log(`joined ${user.id}`);
 await until(() => changes.length >= 4);
-assert.deepEqual(changes.map((change) => change.event), ["portfolios", "orders", "orders", "orders"]);
-assert.deepEqual(changes.map((change) => change.payload.seq), [1, 2, 3, 4]);
+assert.deepEqual(
+  changes.map((change) => change.event),
+  ["portfolios", "orders", "orders", "orders"],
+);
+assert.deepEqual(
+  changes.map((change) => change.payload.seq),
+  [1, 2, 3, 4],
+);
 assert.equal(changes[1].payload.row.price, "123456789012.12345678");
-assert.deepEqual(changes.slice(1).map((change) => change.payload.row.filled_quantity), ["0.00000000", "0.00000001", "0.12345678"]);
+assert.deepEqual(
+  changes.slice(1).map((change) => change.payload.row.filled_quantity),
+  ["0.00000000", "0.00000001", "0.12345678"],
+);
 
 await supabase.removeAllChannels();
 await supabase.auth.signOut();
