@@ -21,7 +21,11 @@ ROLES = ("trader", "analyst", "admin")
 
 
 class AdminError(Exception):
-    """The auth server refused; the message names cause and cure."""
+    """The auth server refused; the message names cause and cure, `code` is the server's own."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,15 @@ class AuthAdmin:
         return UUID(user["id"]), fragment
 
     async def link(self, email: str) -> str:
-        """A new one-time link: an invitation, or a new password for one who has signed in before."""
-        user = await self.find(email)
-        if user is None:
+        """The fragment of a new one-time link, by which the user sets a new password."""
+        if await self.find(email) is None:
             raise AdminError(f"There is no user {email}. Make one with `smc admin create {email}`.")
-        _, fragment = await self._link(email, "recovery" if user.get("email_confirmed_at") else "invite")
-        return fragment
+        try:
+            return (await self._link(email, "invite"))[1]
+        except AdminError as error:
+            if error.code != "email_exists":  # a hosted project invites nobody twice
+                raise
+            return (await self._link(email, "recovery"))[1]
 
     async def find(self, email: str) -> dict[str, Any] | None:
         """The auth user with this address."""
@@ -122,7 +129,9 @@ class AuthAdmin:
             ) from None
         if answer.is_error:
             said = content.get("msg") or content.get("message") or content.get("error") or "no reason given"
-            raise AdminError(f"{method} {path.partition('?')[0]}: {said} ({answer.status_code}).")
+            raise AdminError(
+                f"{method} {path.partition('?')[0]}: {said} ({answer.status_code}).", content.get("error_code")
+            )
         return content
 
 
