@@ -115,8 +115,15 @@ async fn run(path: &std::path::Path) -> Result<(), String> {
     }
     tracing::info!("stopping");
     let _ = stop.send(true);
-    if tokio::time::timeout(GRACE, serving).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
+    let finished = async {
+        let _ = serving.await;
+        // Each WebSocket connection listens to `stop`; one more listener is `shared`.
+        while stop.receiver_count() > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(GRACE, finished).await.is_err() {
+        tracing::warn!("some connections did not finish in time");
     }
     shared.store().sync().map_err(|error| format!("state {}: {error}", config.state.display()))?;
     tracing::info!("stopped");

@@ -17,6 +17,9 @@ const MISSED_PINGS: u32 = 3;
 /// Longest wait for a peer that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Longest wait for the peer's answer to a close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Serves until either side ends; `on_text` answers through the outbox.
 pub(crate) async fn serve(
     socket: WebSocket,
@@ -66,7 +69,13 @@ pub(crate) async fn serve(
         }
     }
     shared.store().hub.forget(&outbox);
-    let _ = timeout(Duration::from_secs(1), sink.send(Message::Close(None))).await;
+    let farewell = async {
+        if sink.send(Message::Close(None)).await.is_ok() {
+            // Until the peer has answered, or is gone.
+            while let Some(Ok(_)) = stream.next().await {}
+        }
+    };
+    let _ = timeout(FAREWELL, farewell).await;
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

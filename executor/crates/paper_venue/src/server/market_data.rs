@@ -7,6 +7,7 @@ use super::clock::now_ms;
 use super::error::ApiError;
 use super::limits::rate_limits;
 use super::operations::Call;
+use super::reports::page;
 use crate::engine::{Bar, Interval, Market, MarketEvent, PublicTrade, Refusal, Venue, fixed8};
 
 type Answer = Result<Value, ApiError>;
@@ -97,6 +98,27 @@ pub(crate) fn trades(call: &mut Call) -> Answer {
                 "id": trade.id, "price": fixed8(trade.price), "qty": fixed8(trade.quantity),
                 "quoteQty": fixed8(quote(trade.price, trade.quantity)), "time": trade.time_ms,
                 "isBuyerMaker": trade.buyer_is_maker, "isBestMatch": true,
+            })
+        })
+        .collect())
+}
+
+/// Each public trade is an aggregate of its own.
+pub(crate) fn agg_trades(call: &mut Call) -> Answer {
+    let (params, trades) = (call.params, &call.market()?.public_trades);
+    let (from, start, end) = (params.id("fromId")?, params.integer("startTime")?, params.integer("endTime")?);
+    let matching = trades.iter().filter(|trade| {
+        from.is_none_or(|from| trade.id >= from)
+            && start.is_none_or(|start| trade.time_ms >= start)
+            && end.is_none_or(|end| trade.time_ms <= end)
+    });
+    let shown = page(matching, params.limit(500, 1000)?, from.is_some() || start.is_some());
+    Ok(shown
+        .into_iter()
+        .map(|trade| {
+            json!({
+                "a": trade.id, "p": fixed8(trade.price), "q": fixed8(trade.quantity), "f": trade.id, "l": trade.id,
+                "T": trade.time_ms, "m": trade.buyer_is_maker, "M": true,
             })
         })
         .collect())

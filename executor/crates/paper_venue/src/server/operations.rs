@@ -59,6 +59,7 @@ const OPERATIONS: &[Operation] = &[
     get("/api/v3/exchangeInfo", "exchangeInfo", Access::Public, 20, market_data::exchange_info),
     get("/api/v3/depth", "depth", Access::Public, 5, market_data::depth),
     get("/api/v3/trades", "trades.recent", Access::Public, 25, market_data::trades),
+    get("/api/v3/aggTrades", "trades.aggregate", Access::Public, 4, market_data::agg_trades),
     get("/api/v3/klines", "klines", Access::Public, 2, market_data::klines),
     get("/api/v3/ticker/price", "ticker.price", Access::Public, 2, market_data::ticker_price),
     get("/api/v3/ticker/24hr", "ticker.24hr", Access::Public, 2, market_data::ticker_24hr),

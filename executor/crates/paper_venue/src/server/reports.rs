@@ -104,6 +104,16 @@ pub(crate) fn trade(venue: &Venue, trade: &Trade) -> Value {
     })
 }
 
+/// At most `limit` of them, oldest first: the oldest, or else the newest.
+pub(crate) fn page<T>(matching: impl DoubleEndedIterator<Item = T>, limit: usize, from_oldest: bool) -> Vec<T> {
+    if from_oldest {
+        return matching.take(limit).collect();
+    }
+    let mut newest: Vec<T> = matching.rev().take(limit).collect();
+    newest.reverse();
+    newest
+}
+
 fn base(venue: &Venue, order: &Order) -> Value {
     json!({
         "symbol": venue.symbol_of(order.market), "orderId": order.id, "orderListId": list_id(order),

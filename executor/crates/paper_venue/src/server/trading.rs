@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::operations::Call;
 use super::params::Params;
-use super::reports;
+use super::reports::{self, page};
 use crate::engine::{
     Input, Kind, NewOco, NewOrder, Outcome, Refusal, Side, Status, Target, TimeInForce, Venue, fixed8, plain,
 };
@@ -258,16 +258,6 @@ fn canceled(venue: &Venue, outcome: Outcome) -> Value {
         Outcome::CanceledList(list) => reports::list_result(venue, venue.list(list)),
         other => unreachable!("a cancel gave {other:?}"),
     }
-}
-
-/// At most `limit` of them, oldest first: the oldest, or else the newest.
-fn page<T>(matching: impl DoubleEndedIterator<Item = T>, limit: usize, from_oldest: bool) -> Vec<T> {
-    if from_oldest {
-        return matching.take(limit).collect();
-    }
-    let mut newest: Vec<T> = matching.rev().take(limit).collect();
-    newest.reverse();
-    newest
 }
 
 fn refuse_not_built(params: &Params) -> Result<(), Refusal> {
