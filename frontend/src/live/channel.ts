@@ -39,6 +39,8 @@ export function useOwnChannel(userId: string): { connected: boolean } {
           if (last !== undefined && seq > last + 1) for (const table of tables) refetch(table);
           last = Math.max(last ?? 0, seq);
           refetch(event);
+          // Figures are stored with the marks; they have no message of their own.
+          if (event === "portfolios") refetch("risk_metrics");
         })
         .subscribe((status) => {
           setConnected(status === "SUBSCRIBED");
