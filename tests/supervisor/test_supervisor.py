@@ -67,7 +67,7 @@ async def test_a_part_starts_only_after_those_it_needs_are_ready(supervisor: Sup
         part("second", connects, after=("first",)), part("first", slow, ready=tcp_open("127.0.0.1", port))
     )
     await until(seen.exists)
-    assert [supervisor.parts[name].state for name in ("first", "second")] == ["running", "running"]
+    assert [(r.state, r.restarts) for r in supervisor.parts.values()] == [("running", 0), ("running", 0)]
 
 
 async def test_parts_stop_in_reverse_order(supervisor: Supervisor, tmp_path: Path) -> None:
