@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -318,3 +319,27 @@ async def test_a_key_that_the_executor_does_not_know(world: World, desk: Desk) -
     async with world.client(app) as client:
         response = await post(client, world.alice, CREATE, limit_order(world))
     assert (response.status_code, response.json()["code"]) == (502, "command_not_accepted")
+
+
+async def test_an_order_whose_fate_is_not_known_yet(trading: httpx.AsyncClient, world: World, desk: Desk) -> None:
+    """The venue falls silent: the answer says pending, not failed, and a repeat places nothing twice."""
+    body = limit_order(world)
+    await placed(trading, world.alice, body)  # it knows the symbol's filters by now
+    desk.processes["paper_venue"].send_signal(signal.SIGSTOP)
+    try:
+        response = await post(trading, world.alice, CREATE, body, "ticket-1")
+    finally:
+        desk.processes["paper_venue"].send_signal(signal.SIGCONT)
+    assert response.status_code == 202, response.text
+    assert (response.json()["status"], response.json()["fill_price"]) == ("pending", None)
+    row = await stored(world, response.json()["order_id"])
+    for _ in range(200):
+        if row["status"] in ("open", "rejected"):  # the venue may find the request too old by now
+            break
+        await asyncio.sleep(0.1)
+        row = await stored(world, response.json()["order_id"])
+    assert row["status"] in ("open", "rejected")
+    again = await post(trading, world.alice, CREATE, body, "ticket-1")
+    assert again.json()["order_id"] == response.json()["order_id"]
+    resting = 2 if row["status"] == "open" else 1
+    assert len(desk.at_venue(world.alice.portfolio_id)["open_orders"]) == resting

@@ -149,7 +149,11 @@ async def test_pages_of_others_are_kept_out(world: World, url: str) -> None:
             pass
     assert refusal.value.response.status_code == 403
     own = url.replace("ws", "http").removesuffix("/api/v1/market/stream")
-    for origin, headers in ((own, {}), ("https://desk.example", {"X-Forwarded-Host": "desk.example"})):
+    for origin, headers in (
+        (own, {}),
+        (own.replace("127.0.0.1", "localhost"), {}),
+        ("https://desk.example", {"X-Forwarded-Host": "desk.example"}),
+    ):
         async with connect(url, additional_headers={"Origin": origin, **headers}) as socket:
             await say(socket, {"token": world.alice.token()})
             await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["trade"]})

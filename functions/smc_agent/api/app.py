@@ -21,6 +21,7 @@ from smc_agent.platform.database import Database
 from smc_agent.platform.limits import Limiter, MemoryLimiter, RedisLimiter
 from smc_agent.platform.settings import Settings
 
+EXECUTOR_TIMEOUT_S = 20  # it waits 10 s for the venue before it says that it does not know
 DESCRIPTION = """\
 Smart Money Concepts: market data, detection, orders, risk and backtests.
 
@@ -84,7 +85,7 @@ def _parts(settings: Settings) -> Parts:
     database_url = settings.database_url.get_secret_value()
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     database = Database(database_url)
-    http = httpx.AsyncClient(timeout=10, trust_env=False)  # executor and venue are ours: no proxy in between
+    http = httpx.AsyncClient(timeout=EXECUTOR_TIMEOUT_S, trust_env=False)  # our own parts: no proxy in between
     limiter: Limiter = RedisLimiter(redis_url) if redis_url else MemoryLimiter()
     jwks_url = f"{settings.supabase_url}/auth/v1/.well-known/jwks.json" if settings.supabase_url else None
     secret = settings.supabase_jwt_secret.get_secret_value() if settings.supabase_jwt_secret else None

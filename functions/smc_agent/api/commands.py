@@ -89,7 +89,7 @@ def raise_refusal(answer: "Answer") -> None:
         return
     code, message = answer.code or "refused", answer.message or "The executor refused without a reason."
     if code == "not_ready":
-        raise away(f"The executor has not reconciled with the venue yet: {message}")
+        raise away(f"The executor is not ready to trade: {message.rstrip('.')}.")
     if code == "unknown_order":
         raise Problem("unknown_order", "The executor knows no working order with this id.")
     if code in OUR_FAULT:

@@ -62,7 +62,12 @@ def same_origin(headers: Any, supabase_url: str | None) -> bool:
     if origin is None:
         return True
     ours = {headers.get("host"), headers.get("x-forwarded-host"), urlsplit(supabase_url or "").netloc}
-    return urlsplit(origin).netloc in {host for host in ours if host}
+    # One machine has two names for itself, and a proxy on it may know the other one.
+    return _loopback(urlsplit(origin).netloc) in {_loopback(host) for host in ours if host}
+
+
+def _loopback(host: str) -> str:
+    return "127.0.0.1:" + host.removeprefix("localhost:") if host.startswith("localhost:") else host
 
 
 @router.websocket("/api/v1/market/stream")
