@@ -9,7 +9,7 @@ from typing import Any
 import ccxt.async_support
 import ccxt.pro
 import pytest
-from ccxt.base.errors import BadRequest, DuplicateOrderId, InsufficientFunds, OrderNotFound
+from ccxt.base.errors import BadRequest, InsufficientFunds, InvalidOrder, OrderNotFound
 from tests.paper_venue.running_venue import KEY, MINUTE, SECRET, START, PaperVenue
 
 SYMBOL = "BTC/USDT"
@@ -92,7 +92,7 @@ async def test_errors_are_ccxts_own(exchange: Any) -> None:
     with pytest.raises(OrderNotFound):
         await exchange.fetch_order("77", SYMBOL)
     await exchange.create_order(SYMBOL, "limit", "buy", 1, 96, {"clientOrderId": "mine"})
-    with pytest.raises(DuplicateOrderId):
+    with pytest.raises(InvalidOrder, match="Duplicate order sent"):
         await exchange.create_order(SYMBOL, "limit", "buy", 1, 96, {"clientOrderId": "mine"})
 
 

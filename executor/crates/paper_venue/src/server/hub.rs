@@ -8,7 +8,7 @@ use axum::extract::ws::{Message, Utf8Bytes};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::market_data;
+use super::market_messages::stream_message;
 use crate::engine::{MarketEvent, Venue};
 
 /// Messages that may wait for a slow reader before its connection is closed.
@@ -118,7 +118,7 @@ impl Hub {
 
     pub fn tell_market(&self, venue: &Venue, event: &MarketEvent) {
         for (stream, listeners) in &self.streams {
-            let Some(message) = market_data::stream_message(venue, event, stream) else { continue };
+            let Some(message) = stream_message(venue, event, stream) else { continue };
             for listener in listeners {
                 let text = if listener.combined {
                     format!(r#"{{"stream":"{stream}","data":{message}}}"#)

@@ -1,13 +1,16 @@
 //! The venue on the network: Binance's REST, WebSocket API and market streams, and the control API.
 
 mod auth;
+mod book;
 mod clock;
 mod connection;
 mod control;
+mod day;
 mod error;
 mod hub;
 mod limits;
 mod market_data;
+mod market_messages;
 mod market_streams;
 mod operations;
 mod params;
