@@ -69,7 +69,6 @@ class Supervisor:
         self.log = log
         self.parts: dict[str, Running] = {}
         self._on_change = on_change
-        self._stopping = False
         self._forced = False
 
     async def start(self, *parts: Part) -> None:
@@ -93,7 +92,6 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop all parts, those that others need last; each gets its stop signal, then time, then SIGKILL."""
-        self._stopping = True
         for running in self.parts.values():
             if running.keeper:
                 running.keeper.cancel()
@@ -180,8 +178,6 @@ class Supervisor:
             assert running.process is not None
             code = await running.process.wait()
             await self._drain(running)
-            if self._stopping:
-                return
             if time.time() - running.started_at >= HEALTHY_SECONDS:
                 pause = FIRST_PAUSE
             self.log.say(f"{name} ended ({_how(code)}); starts again in {pause:g} s")
@@ -266,19 +262,16 @@ def end_left_over(processes: Mapping[str, tuple[int, str | None]], log: JoinedLo
 
     A pid that is another process by now is left alone.
     """
-    alive = {
-        name: (pid, identity)
-        for name, (pid, identity) in processes.items()
-        if identity is not None and identity_of(pid) == identity
-    }
+    # Without an identity (no /proc) nobody can say whose process it is.
+    known = {name: (pid, identity) for name, (pid, identity) in processes.items() if identity is not None}
     for signum in (signal.SIGTERM, signal.SIGKILL):
-        for name, (pid, identity) in alive.items():
+        for name, (pid, identity) in known.items():
             if identity_of(pid) == identity:
                 log.say(f"{name} (pid {pid}) was left over from a run that was killed; {signum.name}")
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signum)
         deadline = time.monotonic() + seconds
-        while any(identity_of(pid) == identity for pid, identity in alive.values()) and time.monotonic() < deadline:
+        while any(identity_of(pid) == identity for pid, identity in known.values()) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
