@@ -17,6 +17,7 @@ from tests.agent import world as w
 
 from smc_agent.backtest import run_backtest
 from smc_agent.execution import Cancel, Place, Refused, SessionConfig
+from smc_agent.local import agent_store
 from smc_agent.local.agent_batch import Batch
 from smc_agent.local.agent_loop import CheckpointError
 from smc_agent.local.agent_store import AgentLockedError, AgentStore
@@ -162,6 +163,31 @@ async def test_the_market_stands_still_while_the_executor_is_away(database: Any,
     bars = await connection.fetchval("select count(*) from market_data")
     await connection.close()
     assert bars == 600
+
+
+async def test_a_database_that_drops_its_connections_loses_nothing(
+    database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await w.settle(database.owner, CONFIG)
+    superuser = await asyncpg.connect(database.superuser)
+    store_facts, dropped = agent_store._store_facts, 0
+
+    async def drop_then_store(connection: Any, batch: Batch) -> None:
+        nonlocal dropped
+        if batch.facts and dropped < 3:
+            dropped += 1
+            await superuser.execute("select pg_terminate_backend($1)", connection.get_server_pid())
+        await store_facts(connection, batch)
+
+    monkeypatch.setattr(agent_store, "_store_facts", drop_then_store)
+    world = w.World()
+    await w.run_agent(database.functions, tmp_path, world, some_bars(1_000))
+    await superuser.close()
+    after = await stored(database.owner)
+    assert dropped == 3
+    assert len(after["bars"]) == 1_000
+    intents = [row for row in after["decisions"] if row[1] in ("intent", "cancel")]
+    assert len(intents) == len(world.commands)
 
 
 async def test_stop_ends_the_run_and_keeps_what_was_done(database: Any, tmp_path: Path) -> None:

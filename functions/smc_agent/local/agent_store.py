@@ -85,6 +85,17 @@ where event_type in ('signal', 'refusal', 'intent') and session_id in (
     and strategy_config ->> 'timeframe' = $3) group by 1"""
 
 
+# Errors that are over when the database is back, or when another transaction is done.
+_PASSING = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
 class AgentLockedError(Exception):
     """Another agent already follows the market."""
 
@@ -105,8 +116,7 @@ class AgentStore:
                 connection = self._connection or await self._connect()
                 async with connection.transaction():
                     result = await work(connection)
-            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
-                    asyncpg.AdminShutdownError) as error:  # fmt: skip
+            except _PASSING as error:
                 if self._connection is not None:
                     self._connection.terminate()
                     self._connection = None

@@ -25,7 +25,9 @@ Message = dict[str, Any]
 class Bus(Protocol):
     """Carries messages (dicts that JSON can hold) from publishers to all who are subscribed at the time."""
 
-    async def publish(self, messages: list[Message]) -> None: ...
+    async def publish(self, messages: list[Message]) -> None:
+        """Sends `messages` in order; while the connection is lost they are lost, and the log says so."""
+        ...
 
     def subscribe(self) -> AsyncIterator[Message]:
         """Messages as they come; after a lost connection first a `{"type": "gap"}`, for some may be missing."""
@@ -92,11 +94,13 @@ class PostgresBus:
     async def publish(self, messages: list[Message]) -> None:
         if not messages:
             return
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._url)
-        await self._connection.execute(
-            "select pg_notify($1, p) from unnest($2::text[]) p", CHANNEL, list(pack(messages))
-        )
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(self._url)
+            payloads = list(pack(messages))
+            await self._connection.execute("select pg_notify($1, p) from unnest($2::text[]) p", CHANNEL, payloads)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("bus: %d messages lost (%s)", len(messages), type(error).__name__)
 
     async def subscribe(self) -> AsyncIterator[Message]:
         first = True
@@ -134,8 +138,11 @@ class RedisBus:
         self._redis = redis.asyncio.Redis.from_url(redis_url)
 
     async def publish(self, messages: list[Message]) -> None:
-        for payload in pack(messages):
-            await self._redis.publish(CHANNEL, payload)
+        try:
+            for payload in pack(messages):
+                await self._redis.publish(CHANNEL, payload)
+        except (OSError, redis.exceptions.RedisError) as error:
+            log.warning("bus: %d messages lost (%s)", len(messages), type(error).__name__)
 
     async def subscribe(self) -> AsyncIterator[Message]:
         first = True
