@@ -181,7 +181,7 @@ async def test_stop_wins_over_the_restart_of_a_part_that_dies_in_the_same_moment
         running = supervisor.parts["part"]
         assert running.process is not None
         running.process.kill()
-        while running.process.returncode is None:
+        while running.process.returncode is None:  # noqa: ASYNC110  (turn by turn is the point)
             await asyncio.sleep(0)
         for _ in range(turns):
             await asyncio.sleep(0)
