@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from smc_agent.local.market_choice import Asked, MarketChoice, MarketError, choose, remembered
-from smc_agent.local.ports import free_port
+from smc_agent.local.ports import free_ports
 from smc_agent.local.state import State, StateError
 
 BARS = "time,open,high,low,close,volume\n1640995200000,100,110,90,105,1\n1640995260000,105,111,95,106,2\n"
@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def nowhere() -> str:
-    return f"http://127.0.0.1:{free_port()}"
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
 
 
 async def test_a_replay_says_what_is_in_its_file(file: Path) -> None:

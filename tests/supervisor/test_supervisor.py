@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from smc_agent.local.joined_log import JoinedLog
-from smc_agent.local.ports import free_port
+from smc_agent.local.ports import free_ports
 from smc_agent.local.readiness import http_ok, tcp_open
 from smc_agent.local.supervisor import NotReady, Part, StartError, Supervisor, end_left_over, identity_of
 
@@ -59,7 +59,7 @@ async def supervisor(log: JoinedLog) -> AsyncIterator[Supervisor]:
 
 
 async def test_a_part_starts_only_after_those_it_needs_are_ready(supervisor: Supervisor, tmp_path: Path) -> None:
-    port, seen = free_port(), tmp_path / "seen"
+    port, seen = free_ports(1)[0], tmp_path / "seen"
     slow = f"import time; time.sleep(0.5); {LISTEN.format(port=port)}"
     connects = f"import socket; socket.create_connection(('127.0.0.1', {port})); open({str(seen)!r}, 'w'); {SLEEP}"
     # Given in the wrong order; a start without waiting would be refused by the port.
@@ -94,7 +94,7 @@ async def test_parts_stop_in_reverse_order(supervisor: Supervisor, tmp_path: Pat
 
 
 async def test_a_killed_part_starts_again_with_growing_pauses(supervisor: Supervisor) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     await supervisor.start(part("executor", LISTEN.format(port=port), ready=tcp_open("127.0.0.1", port)))
     running = supervisor.parts["executor"]
     for restart, least in ((1, 0.5), (2, 1.0)):
@@ -123,7 +123,7 @@ async def test_a_part_that_ends_at_start_is_an_error_with_its_last_lines(supervi
 
 
 async def test_a_part_that_never_serves_is_an_error_that_says_what_was_tried(supervisor: Supervisor) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     with pytest.raises(StartError, match=rf"api was not ready within 0.3 s: 127.0.0.1:{port}: Connect"):
         await supervisor.start(part("api", SLEEP, ready=http_ok(f"http://127.0.0.1:{port}/healthz"), start_seconds=0.3))
 

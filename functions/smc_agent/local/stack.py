@@ -21,7 +21,7 @@ from smc_agent.local.installation import program, web_app
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.market_choice import FILE as MARKET_FILE
 from smc_agent.local.market_choice import MarketChoice
-from smc_agent.local.ports import free_port
+from smc_agent.local.ports import free_ports
 from smc_agent.local.postgres import Postgres, prepare_postgres
 from smc_agent.local.postgrest import postgrest_binary, postgrest_environment
 from smc_agent.local.readiness import http_ok
@@ -50,7 +50,8 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.log, self._write_run)
-        self.ports = {name: free_port() for name in ("postgrest", "postgrest_admin", "api", "paper", "executor")}
+        names = ("postgrest", "postgrest_admin", "api", "paper", "executor")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
 
     @property
     def address(self) -> str:
