@@ -14,24 +14,44 @@ from tests.paper_venue.running_venue import PaperVenue
 
 
 @pytest.fixture
-def paper_venue(tmp_path: Path) -> Iterator[PaperVenue]:
+def start_paper_venue(tmp_path: Path) -> Iterator[Callable[..., PaperVenue]]:
+    """Starts a paper venue at 50,000; keywords replace parts of its config."""
     for name, binary in {"executor": BINARY, "paper_venue": VENUE_BINARY}.items():
         if not os.access(binary, os.X_OK):
             pytest.skip(f"{name} is not built: cargo build --release -p {name}, in executor/")
-    venue = PaperVenue(tmp_path)
-    venue.bar("50000", "50000", "50000", "50000")
-    yield venue
-    if venue.process.poll() is None:
-        venue.stop()
+    started: list[PaperVenue] = []
+
+    def start(**config: Any) -> PaperVenue:
+        venue = PaperVenue(tmp_path, **config)
+        started.append(venue)
+        venue.bar("50000", "50000", "50000", "50000")
+        return venue
+
+    yield start
+    for venue in started:
+        if venue.process.poll() is None:
+            venue.stop()
 
 
 @pytest.fixture
-def make_executor(tmp_path: Path, paper_venue: PaperVenue) -> Iterator[Callable[..., Executor]]:
-    """An executor, not yet started; keywords replace parts of its config."""
+def paper_venue(start_paper_venue: Callable[..., PaperVenue]) -> PaperVenue:
+    return start_paper_venue()
+
+
+@pytest.fixture
+def start_thin_venue(start_paper_venue: Callable[..., PaperVenue]) -> Callable[[], PaperVenue]:
+    """Starts a paper venue that fills at most a tenth of a bar's volume."""
+    return lambda: start_paper_venue(volume_share="0.1")
+
+
+@pytest.fixture
+def make_executor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Executor]]:
+    """An executor not yet started; `venue_url` if not the paper venue's; others replace parts of its config."""
     made: list[Executor] = []
 
     def make(**config: Any) -> Executor:
-        made.append(Executor(tmp_path, config.pop("venue_url", paper_venue.url), **config))
+        url = config.pop("venue_url", None) or request.getfixturevalue("paper_venue").url
+        made.append(Executor(tmp_path, url, **config))
         return made[-1]
 
     yield make

@@ -110,7 +110,8 @@ class Executor:
         return envelope | {"signature": base64.b64encode(signature).decode()}
 
     def send(self, envelope: dict[str, Any]) -> dict[str, Any]:
-        return self.post("/v1/commands", json.dumps(envelope))[1]
+        answer: dict[str, Any] = self.post("/v1/commands", json.dumps(envelope))[1]
+        return answer
 
     def command(self, action: str, payload: dict[str, Any] | None = None, **envelope: Any) -> dict[str, Any]:
         return self.send(self.envelope(action, payload or {}, **envelope))
@@ -121,13 +122,14 @@ class Executor:
     # --- looking
 
     def drain(self) -> dict[str, Any]:
-        status, snapshot = self.post(f"/v1/accounts/{self.account}/drain", "", authorized=True)
-        assert status == 200, snapshot
-        return snapshot
+        return self.seen(self.post(f"/v1/accounts/{self.account}/drain", "", authorized=True))
 
     def snapshot(self) -> dict[str, Any]:
-        status, snapshot = self.get(f"/v1/accounts/{self.account}", authorized=True)
-        assert status == 200, snapshot
+        return self.seen(self.get(f"/v1/accounts/{self.account}", authorized=True))
+
+    def seen(self, answer: tuple[int, Any]) -> dict[str, Any]:
+        snapshot: dict[str, Any] = answer[1]
+        assert answer[0] == 200, snapshot
         return snapshot
 
     def get(self, path: str, authorized: bool = False) -> tuple[int, Any]:

@@ -32,6 +32,10 @@ impl Account {
                 Status::Pending | Status::Unknown => {
                     Answer::unknown(command.id, "sent; the venue is being asked what became of it")
                 }
+                Status::Rejected => {
+                    let message = tracked.message.clone().unwrap_or_default();
+                    Answer::refused(Some(command.id), &Refusal::new(Code::VenueRejected, message))
+                }
                 _ => Answer::accepted(command.id, "sent before a restart"),
             };
             self.answer(answer.with_order(tracked));

@@ -45,15 +45,20 @@ impl Gate {
                         &Refusal::new(Code::NotReady, "the executor is stopping: send the command again later"),
                     )
                 }),
-                Err(answer) => answer,
+                Err(answer) => *answer,
             }
         }
     }
 
-    fn hand_over(&self, envelope: Value, expected: Option<Uuid>) -> Result<(Uuid, oneshot::Receiver<Answer>), Answer> {
+    fn hand_over(
+        &self,
+        envelope: Value,
+        expected: Option<Uuid>,
+    ) -> Result<(Uuid, oneshot::Receiver<Answer>), Box<Answer>> {
         let received = Instant::now();
-        let command = self.keys.open(envelope).map_err(|(id, refusal)| Answer::refused(id.or(expected), &refusal))?;
-        let refuse = |code, message: &str| Answer::refused(Some(command.id), &Refusal::new(code, message));
+        let command =
+            self.keys.open(envelope).map_err(|(id, refusal)| Box::new(Answer::refused(id.or(expected), &refusal)))?;
+        let refuse = |code, message: &str| Box::new(Answer::refused(Some(command.id), &Refusal::new(code, message)));
         if expected.is_some_and(|expected| expected != command.id) {
             return Err(refuse(Code::Malformed, "the envelope's command_id is not the row's"));
         }

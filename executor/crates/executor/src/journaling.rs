@@ -1,7 +1,7 @@
-//! The one thread that writes the journal. Many commands share one fdatasync, and what depends on a record happens only after it.
+//! The journal, shared by the accounts' tasks. A task writes what one turn has brought in one append and one fdatasync, on its own
+//! thread: a hop to another one would cost more than the write. What depends on a record happens only after it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use journal::Journal;
@@ -28,69 +28,59 @@ impl Batch {
 }
 
 #[derive(Clone)]
-pub struct Writer(Sender<Batch>);
+pub struct Writer(Arc<Mutex<Inner>>);
+
+struct Inner {
+    journal: Journal,
+    unsynced: bool,
+}
 
 impl Writer {
-    /// Takes the journal over. The thread ends, synced, when the last clone of the writer is gone.
-    pub fn start(journal: Journal) -> (Self, JoinHandle<()>) {
-        let (sender, receiver) = channel();
-        (Self(sender), std::thread::spawn(move || run(journal, &receiver)))
+    pub fn new(journal: Journal) -> Self {
+        Self(Arc::new(Mutex::new(Inner { journal, unsynced: false })))
     }
 
     pub fn write(&self, batch: Batch) {
-        // The thread ends only with the process.
-        let _ = self.0.send(batch);
-    }
-}
-
-fn run(mut journal: Journal, batches: &Receiver<Batch>) {
-    let mut unsynced = false;
-    loop {
-        let first = if unsynced {
-            match batches.recv_timeout(LAZY_SYNC) {
-                Ok(batch) => Some(batch),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
+        {
+            let mut inner = self.lock();
+            if !batch.records.is_empty() {
+                inner.journal.append_batch(&batch.records).unwrap_or_else(|error| stop(&error));
+                inner.unsynced = true;
             }
-        } else {
-            match batches.recv() {
-                Ok(batch) => Some(batch),
-                Err(_) => break,
+            if !batch.durable.is_empty() {
+                inner.sync();
             }
-        };
-        let Some(first) = first else {
-            sync(&mut journal);
-            unsynced = false;
-            continue;
-        };
-        let (mut records, mut written, mut durable) = (first.records, first.written, first.durable);
-        for batch in batches.try_iter() {
-            records.extend(batch.records);
-            written.extend(batch.written);
-            durable.extend(batch.durable);
         }
-        if !records.is_empty() {
-            journal.append_batch(&records).unwrap_or_else(|error| stop(&error));
-            unsynced = true;
-        }
-        for then in written {
+        for then in batch.written.into_iter().chain(batch.durable) {
             then();
         }
-        if !durable.is_empty() {
-            if unsynced {
-                sync(&mut journal);
-                unsynced = false;
-            }
-            for then in durable {
-                then();
-            }
+    }
+
+    pub fn sync(&self) {
+        self.lock().sync();
+    }
+
+    /// Syncs what nothing waits for, until the process ends.
+    pub async fn sync_lazily(self) {
+        loop {
+            tokio::time::sleep(LAZY_SYNC).await;
+            let writer = self.clone();
+            let _ = tokio::task::spawn_blocking(move || writer.sync()).await;
         }
     }
-    sync(&mut journal);
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn sync(journal: &mut Journal) {
-    journal.sync().unwrap_or_else(|error| stop(&error));
+impl Inner {
+    fn sync(&mut self) {
+        if self.unsynced {
+            self.journal.sync().unwrap_or_else(|error| stop(&error));
+            self.unsynced = false;
+        }
+    }
 }
 
 /// Without a journal no order may be sent, and what the disk holds is unknown: only a new start, which reads it, can go on.

@@ -190,6 +190,10 @@ impl Account {
         let Some(tracked) = self.state.orders.get(&order_id) else { return };
         let command = self.waiting.contains_key(&order_id).then_some(order_id);
         let latency_us = self.latency_us(order_id, sent);
+        if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
+            let us = sent.duration_since(waiter.received).as_micros();
+            tracing::debug!(order = %order_id, us, "journaled and handed to the connection");
+        }
         let id = tracked.order.id;
         let answer = match result {
             Ok(receipt) => {

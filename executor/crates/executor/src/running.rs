@@ -38,11 +38,11 @@ pub fn run(config: Config) -> Result<(), String> {
         );
     }
     tracing::info!(records = recovery.records, "journal read");
-    let (writer, thread) = Writer::start(journal);
-    runtime.block_on(serve(config, &records, writer))?;
-    // The last writers are gone with the tasks; the thread syncs and ends.
+    let writer = Writer::new(journal);
+    let result = runtime.block_on(serve(config, &records, writer.clone()));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    thread.join().map_err(|_| "the journal's thread has failed".to_owned())?;
+    writer.sync();
+    result?;
     tracing::info!("stopped; the journal is on the disk");
     Ok(())
 }
@@ -74,7 +74,7 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
         tracing::info!(account = %account.id, user = %account.user_id, exchange = account.exchange.name(), quote = %account.quote_asset, "account taken up");
         accounts.push(Account::start(replayed.state, venue, around));
     }
-    drop(writer);
+    tokio::spawn(writer.sync_lazily());
     let gate = Arc::new(Gate::new(keys, accounts.clone()));
     let database_url = Arc::new(config.database_url);
     tokio::spawn(sink.run(Arc::clone(&database_url), accounts.clone()));
