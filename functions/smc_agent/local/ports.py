@@ -5,8 +5,8 @@ import secrets
 import socket
 from collections.abc import Iterable
 
-# Below the range from which systems take the ports of outgoing connections (from 32768 on Linux, 49152 on others): a part
-# that is started again finds its port still free.
+# Below the range from which systems take the ports of outgoing connections (from 32768 on Linux, 49152 on others):
+# a part that is started again finds its port still free.
 OURS = range(20_000, 32_000)
 
 
