@@ -185,6 +185,13 @@ async def test_a_symbol_whose_steps_nobody_knows(client: httpx.AsyncClient, worl
     assert (response.status_code, response.json()["code"]) == (422, "unknown_symbol")
 
 
+async def test_a_backtest_plays_whole_bars_of_its_period_only(client: httpx.AsyncClient, world: World) -> None:
+    response = await backtest_over_http(client, world, backtest_body(world, 10, 2970, {"timeframe": "1h"}))
+    body = response.json()
+    assert body["bars"] == 48  # of 01:00 to 49:00, without the hours that are cut
+    assert body["equity_curve"][0]["time_ms"] == world.bars[60].time
+
+
 async def test_a_third_backtest_at_once_is_sent_away(world: World) -> None:
     app = world.app()
     slots = app.state.parts.backtests
