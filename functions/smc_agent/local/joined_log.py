@@ -107,14 +107,13 @@ class JoinedLog:
             self._dropped += 1
 
     def _write_screen(self) -> None:
+        gone = False  # the reader (`smc up | head`); then lines are only taken, so that `close` need not wait
         while (line := self._screen.get()) is not None:
             try:
-                while line:
+                while line and not gone:
                     line = line[os.write(self._stdout, line) :]
             except OSError:
-                break  # the reader is gone (`smc up | head`); the file goes on
-        while self._screen.get() is not None:  # keeps taking, so that `close` need not wait
-            pass
+                gone = True
 
 
 def print_error(text: str) -> None:
