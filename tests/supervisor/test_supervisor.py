@@ -8,14 +8,16 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.ports import free_ports
 from smc_agent.local.readiness import http_ok, tcp_open
-from smc_agent.local.supervisor import NotReady, Part, StartError, Supervisor, end_left_over, identity_of
+from smc_agent.local.supervisor import NotReady, Part, Running, StartError, Supervisor, end_left_over, identity_of
 
 LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(600)"
 SLEEP = "import time; time.sleep(600)"
@@ -24,8 +26,8 @@ STUBBORN = (
 )
 
 
-def part(name: str, code: str, **more: object) -> Part:
-    return Part(name, (sys.executable, "-S", "-c", code), {"PATH": os.environ["PATH"]}, **more)  # type: ignore[arg-type]
+def part(name: str, code: str, **more: Any) -> Part:
+    return Part(name, (sys.executable, "-S", "-c", code), {"PATH": os.environ["PATH"]}, **more)
 
 
 def gone(pid: int, seconds: float = 5) -> bool:
@@ -101,7 +103,7 @@ async def test_a_killed_part_starts_again_with_growing_pauses(supervisor: Superv
         pid, killed = running.pid, time.monotonic()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await until(lambda n=restart: running.restarts == n and running.state == "running")  # type: ignore[misc]
+        await until(partial(_restarted, running, restart))
         assert time.monotonic() - killed >= least
         assert running.pid != pid
     said = "\n".join(supervisor.log.tail("smc"))
@@ -238,6 +240,10 @@ def test_left_over_processes_are_ended_and_others_with_their_pid_are_not(log: Jo
         for process in (ours, other):
             process.kill()
             process.wait()
+
+
+def _restarted(running: Running, times: int) -> bool:
+    return running.restarts == times and running.state == "running"
 
 
 async def _never() -> None:

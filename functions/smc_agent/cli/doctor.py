@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -89,7 +90,7 @@ def tools() -> Iterator[Check]:
 def built() -> Iterator[Check]:
     """The parts that `make setup` builds or installs."""
     for name in ("executor", "paper_venue"):
-        yield _built(name, lambda name=name: installation.program(name))  # type: ignore[misc]
+        yield _built(name, partial(installation.program, name))
     yield _built("web app", installation.web_app)
     try:
         from smc_agent.local.postgrest import postgrest_binary
