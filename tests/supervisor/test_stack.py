@@ -32,6 +32,7 @@ def make(folder: Path, hosted: Settings | None = None) -> Stack:
     state = State(folder)
     state.folder.mkdir(exist_ok=True)
     account = Account.of(state, None)
+    account.keep(state)
     stack = Stack(state, MARKET, account, JoinedLog(None), hosted or Settings(), 8700)
     stack.settings = stack._settings()
     return stack

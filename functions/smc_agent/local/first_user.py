@@ -30,7 +30,7 @@ class AdminError(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """The ids of the first user's things; they outlive the database they are in."""
+    """The first user's address, and the ids of his things."""
 
     email: str
     portfolio_id: UUID
@@ -38,18 +38,20 @@ class Account:
 
     @staticmethod
     def of(state: State, email: str | None) -> "Account":
-        """The account of this state folder, made up on the first start. Raises AdminError for another e-mail."""
+        """The account that `keep` left in this state folder, else a new one. Raises AdminError for another e-mail."""
         kept = state.read(FILE)
         if kept is None:
-            account = Account(email or DEFAULT_EMAIL, uuid4(), uuid4())
-            ids = {"portfolio_id": str(account.portfolio_id), "session_id": str(account.session_id)}
-            state.write(FILE, {"email": account.email, **ids})
-            return account
+            return Account(email or DEFAULT_EMAIL, uuid4(), uuid4())
         if email is not None and email != kept["email"]:
             raise AdminError(
                 f"The first user of this state is {kept['email']}. Make {email} a user with `smc admin create {email}`."
             )
         return Account(kept["email"], UUID(kept["portfolio_id"]), UUID(kept["session_id"]))
+
+    def keep(self, state: State) -> None:
+        """Remember it in the state folder, before anything is made by these ids. Raises StateError."""
+        ids = {"portfolio_id": str(self.portfolio_id), "session_id": str(self.session_id)}
+        state.write(FILE, {"email": self.email, **ids})
 
 
 class AuthAdmin:

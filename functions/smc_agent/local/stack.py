@@ -66,6 +66,7 @@ class Stack:
         self.settings = self._settings()
         executor_database_url = await (self._hosted_database() if self.hosted.database_url else self._local_database())
         self.state.write(ENVIRONMENT_FILE, self.settings)
+        self.account.keep(self.state)
         user_id, fragment = await self._first_user()
         self.link = f"{self.address}/login#{fragment}" if fragment else None
         balance = opening_balance(self.market.rules)
