@@ -86,6 +86,7 @@ async def look(state: State) -> dict[str, Any]:
 async def _compare_until_equal(state: State) -> tuple[list[dict[str, Any]], str | None]:
     """Each paper portfolio with its differences; and why they could not be compared, if so."""
     settings = Settings.with_state(state.folder)
+    ours = (state.read("account.json") or {}).get("portfolio_id")
     if settings.database_url is None or settings.paper_url is None or settings.paper_token is None:
         return [], "the parts are still starting"
     client = httpx.AsyncClient(
@@ -107,6 +108,8 @@ async def _compare_until_equal(state: State) -> tuple[list[dict[str, Any]], str 
             portfolios = []
             for books in await read_books(connection):
                 venue = await read_venue(client, books.portfolio_id)
+                if venue is None and str(books.portfolio_id) != ours:
+                    continue  # of another installation on the same hosted project
                 differences = compare(books, venue)
                 portfolios.append(_portfolio(str(books.portfolio_id), books.name, differences, venue))
             if all(portfolio["equal"] for portfolio in portfolios):
