@@ -53,7 +53,9 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 fn action() -> impl Strategy<Value = Action> {
     let tif = prop_oneof![4 => Just(TimeInForce::Gtc), 1 => Just(TimeInForce::Ioc), 1 => Just(TimeInForce::Fok)];
-    let place = (side(), kind(), tif, 1..400i64, -600..600i64, -600..600i64, any::<bool>()).prop_map(
+    // Up to all that the account can pay, and more.
+    let quantity = prop_oneof![1..400i64, 1..3500i64];
+    let place = (side(), kind(), tif, quantity, -600..600i64, -600..600i64, any::<bool>()).prop_map(
         |(side, kind, tif, quantity, price, stop, by_quote)| Action::Place {
             side,
             kind,
@@ -106,6 +108,9 @@ struct Driver {
     venue: Venue,
     inputs: Vec<Input>,
     next_open_ms: i64,
+    share: Option<Decimal>,
+    /// Of the newest bar, by orders that waited for it.
+    traded: Decimal,
 }
 
 impl Driver {
@@ -193,7 +198,18 @@ impl Driver {
         if refused {
             prop_assert_eq!(fingerprint(&self.venue), before, "a refused input changed something: {:?}", &input);
         }
-        let bar = if let Input::Bar { bar, .. } = &input { Some(*bar) } else { bar };
+        let bar = if let Input::Bar { bar, .. } = &input {
+            self.traded = Decimal::ZERO;
+            Some(*bar)
+        } else {
+            bar
+        };
+        if matches!(input, Input::Bar { .. } | Input::Continue { .. }) {
+            self.traded += self.venue.accounts[0].trades[trades..].iter().map(|trade| trade.quantity).sum::<Decimal>();
+            if let (Some(share), Some(bar)) = (self.share, bar) {
+                prop_assert!(self.traded <= share * bar.volume, "{} traded of {:?}", self.traded, bar);
+            }
+        }
         self.inputs.push(input);
         self.check_fills(trades, bar)?;
         self.check_books()
@@ -259,7 +275,7 @@ proptest! {
         actions in prop::collection::vec(action(), 1..120),
         share in prop_oneof![Just(None), (1..10i64).prop_map(|tenths| Some(amount(tenths, 1)))],
     ) {
-        let mut driver = Driver { venue: Venue::default(), inputs: Vec::new(), next_open_ms: 0 };
+        let mut driver = Driver { venue: Venue::default(), inputs: Vec::new(), next_open_ms: 0, share, traded: Decimal::ZERO };
         let setup = Input::Setup(setup(share));
         driver.venue.apply(&setup).unwrap();
         driver.apply(&Action::Bar(0, 100, 100, 0, 500))?;
