@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=300)
     parser.add_argument("--journal", type=Path, help="folder of both journals; default: a temporary one on disk")
     options = parser.parse_args()
-    os.environ["RUST_LOG"] = "executor=debug"
+    os.environ["RUST_LOG"] = "info,executor=debug"
     with tempfile.TemporaryDirectory(prefix="smc-bench-", dir=options.journal, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         accounts = [

@@ -204,6 +204,26 @@ def test_the_stream_lost_and_back_reconciles_before_entries(
     assert executor.place(price="45000")["status"] == "accepted"
 
 
+def test_an_order_that_cannot_leave_is_refused_for_good(desk: Desk) -> None:
+    desk.executor.place(type="market", quantity="0.1")
+    desk.bar("50000", "50000", "50000", "50000")
+    desk.venue.stop()
+    desk.executor.until(lambda: desk.executor.get("/readyz")[0] == 503)
+    assert desk.executor.place(price="45000")["code"] == "not_ready"
+    envelope = desk.executor.envelope(
+        "place", {"symbol": "BTCUSDT", "side": "sell", "type": "limit", "quantity": "0.01", "price": "55000"}
+    )
+    first = desk.executor.send(envelope)
+    assert (first["status"], first["code"], first["order"]["status"]) == ("refused", "venue_rejected", "rejected")
+    desk.venue.start()
+    desk.executor.config["accounts"][0]["rest_url"] = desk.venue.url
+    desk.executor.config["accounts"][0]["ws_api_url"] = f"ws://{desk.venue.address}/ws-api/v3"
+    desk.executor.stop()
+    desk.executor.start()
+    assert desk.executor.send(envelope) == first
+    assert desk.executor.drain()["open_orders"] == []
+
+
 def test_an_order_placed_by_other_hands_is_adopted(desk: Desk) -> None:
     foreign = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02"}
     desk.venue.signed("POST", "/api/v3/order", price="44000", newClientOrderId="by-hand", **foreign)

@@ -374,9 +374,9 @@ fn failure_of(error: &VenueError) -> Failure {
 
 fn refusal_of(error: &VenueError) -> Refusal {
     let code = match error {
-        VenueError::NotSent(_) => Code::NotReady,
+        // Not `not_ready`: this id is used up, and asking again under it would get this answer for ever.
+        VenueError::NotSent(_) | VenueError::Lost(_) => Code::VenueRejected,
         VenueError::Throttled { .. } => Code::OrderRate,
-        VenueError::Lost(_) => Code::VenueRejected,
         VenueError::Refused { reason, .. } => match reason {
             Reason::InsufficientBalance => Code::InsufficientBalance,
             Reason::UnknownSymbol => Code::UnknownSymbol,
