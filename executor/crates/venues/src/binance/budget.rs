@@ -44,8 +44,9 @@ impl Budget {
     /// The venue's own limits, as exchangeInfo lists them.
     pub fn learn(&self, limits: &[RateLimitBody]) {
         let find = |kind: &str, interval: &str, number: u32| {
-            let found =
-                limits.iter().find(|limit| limit.kind == kind && limit.interval == interval && limit.interval_num == number);
+            let found = limits
+                .iter()
+                .find(|limit| limit.kind == kind && limit.interval == interval && limit.interval_num == number);
             found.map(|limit| limit.limit)
         };
         let mut used = self.used();
