@@ -31,8 +31,8 @@ async def detect_over_http(client: httpx.AsyncClient, world: World, **body: Any)
 
 
 async def test_events_are_those_of_the_detector(client: httpx.AsyncClient, world: World) -> None:
-    body = await detect_over_http(client, world, limit=2000)
-    bars = bars_of(world.bars[-2000:])
+    body = await detect_over_http(client, world, limit=3000)
+    bars = bars_of(world.bars)
     expected = list(detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume))
     assert len(expected) > 100
     names = ("id", "kind", "scale", "direction", "anchor", "confirmed", "top", "bottom", "ref")
@@ -58,6 +58,26 @@ async def test_nothing_said_earlier_is_taken_back(client: httpx.AsyncClient, wor
     late = await detect_over_http(client, world, limit=2000, before_ms=world.bars[2000].time)
     assert early["first_bar_ms"] == late["first_bar_ms"] == first
     assert late["events"][: len(early["events"])] == early["events"]
+
+
+async def test_a_limit_leaves_out_and_never_changes(client: httpx.AsyncClient, world: World) -> None:
+    """A window that moved with the newest bar would repaint; what still stands from before it is told all the same."""
+    everything = await detect_over_http(client, world, limit=3000)
+    newest = await detect_over_http(client, world, limit=300)
+    known = {event["id"]: event for event in everything["events"]}
+    told = {event["id"] for event in newest["events"]}
+    assert all(known[event["id"]] == event for event in newest["events"])
+    assert len(told) < len(known)
+    begins = world.bars[-300].time
+    assert {event["id"] for event in everything["events"] if event["confirmed_ms"] >= begins} <= told
+    standing = [
+        pattern for pattern in everything["patterns"] if pattern["active"] and "block" in pattern["pattern_type"]
+    ]
+    assert any(pattern["confirmed_ms"] < begins for pattern in standing)
+    assert {pattern["id"] for pattern in standing} <= told
+    assert newest["order_blocks"] == everything["order_blocks"]
+    assert newest["liquidity_levels"] == everything["liquidity_levels"]
+    assert newest["market_structure"] == everything["market_structure"]
 
 
 async def test_the_four_fields(client: httpx.AsyncClient, world: World) -> None:

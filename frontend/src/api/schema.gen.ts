@@ -55,8 +55,10 @@ export interface paths {
         put?: never;
         /**
          * Detect patterns
-         * @description Patterns, active order blocks, resting liquidity and structure of the newest closed bars, by the default
-         *     parameters. Event ids count from the first bar looked at.
+         * @description Patterns, active order blocks, resting liquidity and structure, by the default parameters.
+         *
+         *     Detection begins at the first stored bar, whatever is asked for, so an answer never takes back what an earlier one
+         *     said; event ids and bar indices count from there.
          */
         post: operations["detect_patterns"];
         delete?: never;
@@ -197,7 +199,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Run a backtest */
+        /**
+         * Run a backtest
+         * @description Replays the closed bars of a period through detection, strategy and risk into a simulated venue that assumes the
+         *     adverse order of events within a bar. At most 200,000 bars.
+         */
         post: operations["run_backtest"];
         delete?: never;
         options?: never;
@@ -268,25 +274,42 @@ export interface components {
         };
         /**
          * Backtest
-         * @description The result; figures that are not defined (no trade, fewer than two days) are null.
+         * @description The result, and what is needed to have it again.
          */
         Backtest: {
-            /** Performance Metrics */
-            performance_metrics: {
-                [key: string]: number | null;
-            };
-            /** Equity Curve */
+            /**
+             * Verdict
+             * @description in plain words
+             * @example No trade was closed: there is nothing to judge.
+             */
+            verdict: string;
+            performance_metrics: components["schemas"]["PerformanceMetrics"];
+            /**
+             * Equity Curve
+             * @description of every k-th bar and the last, 2,000 points at most; figures are of every bar
+             */
             equity_curve: components["schemas"]["EquityPoint"][];
             /** Trade Log */
-            trade_log: {
-                [key: string]: unknown;
-            }[];
-            /** Risk Metrics */
-            risk_metrics: {
-                [key: string]: number | null;
-            };
+            trade_log: components["schemas"]["LoggedTrade"][];
+            risk_metrics: components["schemas"]["RiskMetrics"];
             /** Bars */
             bars: number;
+            /**
+             * Signals
+             * @description that risk was asked about
+             */
+            signals: number;
+            /**
+             * Refusals
+             * @description signals that risk refused, by code
+             */
+            refusals: {
+                [key: string]: number;
+            };
+            /** Ambiguous Bars */
+            ambiguous_bars: number;
+            /** Assumptions */
+            assumptions: string[];
             reproducibility: components["schemas"]["Reproducibility"];
         };
         /**
@@ -311,6 +334,7 @@ export interface components {
             end_date: string;
             /**
              * Initial Capital
+             * @description in the quote asset
              * @example 100000
              */
             initial_capital: number | string;
@@ -409,7 +433,7 @@ export interface components {
             exchange?: string | null;
             /**
              * Limit
-             * @description bars to look at, the newest ones
+             * @description of how many of the newest bars to tell; what still stands comes too
              * @default 1000
              */
             limit?: number;
@@ -457,13 +481,13 @@ export interface components {
          * @description Equity at the close of a bar.
          */
         EquityPoint: {
-            /** Time Ms */
-            time_ms: number;
             /**
-             * Equity
-             * @description a decimal
+             * Time Ms
+             * @description open time of the bar, epoch ms
              */
-            equity: string;
+            time_ms: number;
+            /** Equity */
+            equity: number;
         };
         /**
          * EventView
@@ -635,6 +659,59 @@ export interface components {
             price: number;
             /** Anchor Ms */
             anchor_ms: number;
+        };
+        /**
+         * LoggedTrade
+         * @description A closed position; times are open times of bars, epoch ms; money in the quote asset.
+         */
+        LoggedTrade: {
+            /** Order Id */
+            order_id: string;
+            /** Signal Id */
+            signal_id: string;
+            /** Entry Bar */
+            entry_bar: number;
+            /** Exit Bar */
+            exit_bar: number;
+            /** Entry Time Ms */
+            entry_time_ms: number;
+            /** Exit Time Ms */
+            exit_time_ms: number;
+            /** Entry Price */
+            entry_price: string;
+            /** Exit Price */
+            exit_price: string;
+            /** Quantity */
+            quantity: string;
+            /** Stop */
+            stop: string;
+            /** Target */
+            target: string;
+            /**
+             * Exit
+             * @description what closed it
+             * @example stop
+             */
+            exit: string;
+            /**
+             * Pnl
+             * @description fees included
+             */
+            pnl: string;
+            /**
+             * R
+             * @description pnl over what the stop would have lost
+             */
+            r: number;
+            /** Fees */
+            fees: string;
+            /**
+             * Ambiguous
+             * @description within one bar the order of events decided; the adverse one was assumed
+             */
+            ambiguous: boolean;
+            /** Reasons */
+            reasons: string[];
         };
         /**
          * MarketStructure
@@ -842,6 +919,61 @@ export interface components {
              * @description share of like patterns that reached their target first, out of sample; null without an estimate
              */
             confidence: number | null;
+        };
+        /**
+         * PerformanceMetrics
+         * @description Fractions, but for counts; null where undefined (no closed trade, fewer than two days, no variance).
+         */
+        PerformanceMetrics: {
+            /** Total Return */
+            total_return: number;
+            /** Days */
+            days: number;
+            /** Sharpe */
+            sharpe: number | null;
+            /** Sortino */
+            sortino: number | null;
+            /** Cagr */
+            cagr: number | null;
+            /**
+             * Max Drawdown
+             * @description of every bar's equity; negative or 0
+             */
+            max_drawdown: number;
+            /** Calmar */
+            calmar: number | null;
+            /** Trades */
+            trades: number;
+            /** Wins */
+            wins: number;
+            /** Losses */
+            losses: number;
+            /** Win Rate */
+            win_rate: number | null;
+            /** Profit Factor */
+            profit_factor: number | null;
+            /**
+             * Expectancy
+             * @description per trade, in the quote asset
+             */
+            expectancy: number | null;
+            /**
+             * Expectancy R
+             * @description per trade, in multiples of the risk taken
+             */
+            expectancy_r: number | null;
+            /**
+             * Exposure
+             * @description bars in the market / bars
+             */
+            exposure: number;
+            /**
+             * Buy And Hold Return
+             * @description of the same capital, bought at the first open
+             */
+            buy_and_hold_return: number;
+            /** Final Equity */
+            final_equity: string;
         };
         /**
          * PortfolioRisk
@@ -1151,10 +1283,10 @@ export interface components {
          */
         Reproducibility: {
             /**
-             * Data Digest
-             * @description SHA-256 of the bars
+             * Data Sha256
+             * @description of the bars
              */
-            data_digest: string;
+            data_sha256: string;
             /** Config */
             config: {
                 [key: string]: unknown;
@@ -1185,6 +1317,27 @@ export interface components {
              * @default Resumed by hand.
              */
             reason?: string;
+        };
+        /**
+         * RiskMetrics
+         * @description Of daily returns; VaR 95 and CVaR 95 are historical, as fractions.
+         */
+        RiskMetrics: {
+            /** Volatility */
+            volatility: number | null;
+            /** Var 95 */
+            var_95: number | null;
+            /** Cvar 95 */
+            cvar_95: number | null;
+            /** Var Normal */
+            var_normal: number | null;
+            /** Max Drawdown */
+            max_drawdown: number;
+            /**
+             * Correlation
+             * @description to buying and holding
+             */
+            correlation: number | null;
         };
         /**
          * StrategyConfig
@@ -1223,7 +1376,7 @@ export interface components {
             };
             /**
              * Risk
-             * @description risk limits; what is left out has its default
+             * @description risk limits; what is left out has its default. fee_rate is the fee of every fill
              * @default {}
              */
             risk?: {
@@ -2377,7 +2530,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description `validation_failed`: The request does not fit; `unsupported_timeframe`: This time frame cannot be made of the stored bars; `too_many_bars`: The period holds too many bars */
+            /** @description `validation_failed`: The request does not fit; `unknown_symbol`: This symbol is not traded here; `unsupported_timeframe`: This time frame cannot be made of the stored bars; `too_many_bars`: The period holds too many bars */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -5,9 +5,16 @@ import { supabase, useSession } from "../session";
 
 const MIN_PASSWORD = 12;
 
+interface Link {
+  token_hash: string;
+  type: "invite" | "recovery";
+}
+
 /** A one-time link carries its token in the fragment, which no server and no log ever sees. */
-function linkToken(): string | null {
-  return new URLSearchParams(window.location.hash.slice(1)).get("token_hash");
+function linkOf(hash: string): Link | null {
+  const fields = new URLSearchParams(hash.slice(1));
+  const token = fields.get("token_hash");
+  return token ? { token_hash: token, type: fields.get("type") === "recovery" ? "recovery" : "invite" } : null;
 }
 
 function Frame({ title, children }: { title: string; children: React.ReactNode }) {
@@ -40,7 +47,7 @@ function explain(error: { message: string; code?: string | undefined; status?: n
   return error.message;
 }
 
-function FirstPassword({ token }: { token: string }) {
+function FirstPassword({ link }: { link: Link }) {
   const navigate = useNavigate();
   const [email, setEmail] = useState<string | null>(null);
   const [password, setPassword] = useState("");
@@ -56,7 +63,7 @@ function FirstPassword({ token }: { token: string }) {
     try {
       // The link is spent only here, not when the page opens: a preview or a reload must not burn it.
       if (!email) {
-        const { data, error } = await auth.verifyOtp({ token_hash: token, type: "invite" });
+        const { data, error } = await auth.verifyOtp(link);
         if (error) return setProblem(explain(error));
         setEmail(data.user?.email ?? "");
       }
@@ -72,9 +79,7 @@ function FirstPassword({ token }: { token: string }) {
   return (
     <Frame title="Welcome: choose your password">
       <form onSubmit={submit} className="space-y-4">
-        <p className="text-soft">
-          This link opens the administrator's account once. From then on you sign in with this password.
-        </p>
+        <p className="text-soft">This link opens your account once. From then on you sign in with this password.</p>
         <Field
           label="New password"
           type="password"
@@ -97,13 +102,13 @@ function FirstPassword({ token }: { token: string }) {
 export default function Login() {
   const { session } = useSession();
   const location = useLocation();
-  const [token] = useState(linkToken);
+  const [link] = useState(() => linkOf(window.location.hash));
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<string | null>(null);
   const [pending, setPending] = useState(false);
 
-  if (token) return <FirstPassword token={token} />;
+  if (link) return <FirstPassword link={link} />;
   if (session) return <Navigate to={(location.state as { from?: string } | null)?.from ?? "/"} replace />;
 
   const submit = async (event: FormEvent) => {

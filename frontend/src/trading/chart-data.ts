@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { answer, api, type Schemas } from "../api/client";
 import type { BarRow } from "../chart/candle-chart";
@@ -65,13 +65,16 @@ export function useChartData(market: Market | undefined) {
     enabled: market !== undefined,
     staleTime: Number.POSITIVE_INFINITY,
   });
+  // Of as many bars as are on the chart, in whole pages; what still stands from before comes with every answer.
+  const limit = Math.min(MAX_BARS, Math.ceil(Math.max(1, bars.data?.length ?? 1) / FIRST_BARS) * FIRST_BARS);
   const detection = useQuery({
-    queryKey: ["detection", ...key],
+    queryKey: ["detection", ...key, limit],
     queryFn: () => {
       const { exchange, symbol, timeframe } = market as Market;
-      return answer(api().POST("/api/v1/smc/detect", { body: { exchange, symbol, timeframe, limit: MAX_BARS } }));
+      return answer(api().POST("/api/v1/smc/detect", { body: { exchange, symbol, timeframe, limit } }));
     },
     enabled: market !== undefined,
+    placeholderData: keepPreviousData,
   });
 
   const refetchBars = useThrottled(() => queries.invalidateQueries({ queryKey: key }), 700);

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from smc_agent import __version__
 from smc_agent.api.deps import Parts
+from smc_agent.api.detection_history import DetectionHistory
 from smc_agent.api.errors import add_error_handlers, described
 from smc_agent.api.middleware import Envelope
 from smc_agent.api.routes import analytics, market, orders, risk, smc, stream, system
@@ -98,4 +99,5 @@ def _parts(settings: Settings) -> Parts:
         symbols=SymbolDirectory(http, settings.paper_url),
         stream=StreamHub(database_url, redis_url),
         backtests=asyncio.Semaphore(2),
+        detections=DetectionHistory(),
     )

@@ -151,6 +151,11 @@ async def read_page(
     return Page(bars, start_ms if more else None)
 
 
+async def oldest_open_ms(connection: "Connection", series: Series) -> int | None:
+    """Open time of the oldest stored bar; None where there is none."""
+    return await _open_time(connection, series, "min", series.closed_until_ms)
+
+
 async def _open_time(connection: "Connection", series: Series, which: str, before_ms: int) -> int | None:
     time_ms: int | None = await connection.fetchval(
         f"select (extract(epoch from {which}(timestamp)) * 1000)::bigint from public.market_data"  # noqa: S608 - ours

@@ -11,6 +11,7 @@ import httpx
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPBearer
 
+from smc_agent.api.detection_history import DetectionHistory
 from smc_agent.api.stream_hub import StreamHub
 from smc_agent.api.symbols import SymbolDirectory
 from smc_agent.platform.auth import Authenticator, Principal, bearer_of
@@ -37,6 +38,7 @@ class Parts:
     symbols: SymbolDirectory
     stream: StreamHub
     backtests: asyncio.Semaphore  # how many may run at once
+    detections: DetectionHistory
 
     async def close(self) -> None:
         """Give everything back."""

@@ -124,20 +124,29 @@ class Detection(BaseModel):
     events: list[EventView]
 
 
-def detect_view(bars: "Bars", wanted: frozenset[str]) -> Detection:
-    """Detection with default parameters over `bars` as a client sees it; patterns and events of `wanted` types only."""
-    from smc_agent.detection import DetectionParams, detect, rule_text
+def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozenset[str]) -> Detection:
+    """What a client sees of `events`, all that the detector found in `bars`.
+
+    Of `wanted` types only, and of those what became known in the newest `limit` bars, with what still stands from
+    before and all that belongs to it."""
+    from smc_agent.detection import DetectionParams, active_zones, rule_text
 
     params = DetectionParams()
-    found = detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume, params)
-    events = list(found)
-    active = {event.id for event in found.as_of(len(bars) - 1)} if len(bars) else set()
+    active = {event.id for event in active_zones(events)}
     broken = {event.ref for event in events if event.kind in ("bos", "choch")}
+    levels = _liquidity(bars, events)
+    begins = len(bars) - limit
+    standing = active | {level.id for level in levels}
+    shown: set[int] = set()
     origin: dict[int, str] = {}  # event -> kind of the pattern it belongs to
     for event in events:
-        belongs = event.kind if event.kind in PATTERN_TYPES else origin.get(event.ref or 0, "")
+        belongs = event.kind if event.kind in PATTERN_TYPES else origin.get(-1 if event.ref is None else event.ref, "")
         origin[event.id] = belongs
-    rules = {kind: rule_text(kind, params) for kind in {event.kind for event in events}}
+        later = event.kind not in PATTERN_TYPES and event.ref in shown
+        if event.confirmed >= begins or event.id in standing or later:
+            shown.add(event.id)
+    told = [event for event in events if event.id in shown]
+    rules = {kind: rule_text(kind, params) for kind in {event.kind for event in told}}
     time = bars.time.tolist()
 
     def pattern(event: "Event") -> Pattern:
@@ -155,7 +164,7 @@ def detect_view(bars: "Bars", wanted: frozenset[str]) -> Detection:
             confidence=None,
         )
 
-    patterns = [pattern(event) for event in events if event.kind in PATTERN_TYPES]
+    patterns = [pattern(event) for event in told if event.kind in PATTERN_TYPES]
     return Detection(
         exchange=bars.exchange,
         symbol=bars.symbol,
@@ -165,7 +174,7 @@ def detect_view(bars: "Bars", wanted: frozenset[str]) -> Detection:
         last_bar_ms=time[-1] if time else None,
         patterns=[p for p in patterns if p.pattern_type in wanted],
         order_blocks=[p for p in patterns if p.pattern_type == "order_block" and p.active],
-        liquidity_levels=_liquidity(bars, events),
+        liquidity_levels=levels,
         market_structure=_structure(bars, events),
         events=[
             EventView.model_construct(
@@ -174,7 +183,7 @@ def detect_view(bars: "Bars", wanted: frozenset[str]) -> Detection:
                 confirmed_ms=time[event.confirmed],
                 rule=rules[event.kind],
             )
-            for event in events
+            for event in told
             if origin[event.id] in wanted
         ],
     )

@@ -24,7 +24,7 @@ The rules are the published definitions of this project; where they left a choic
 
 from smc_agent.detection.detector import Detector, detect
 from smc_agent.detection.errors import DetectionInputError, DetectionStateError
-from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events
+from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events, active_zones
 from smc_agent.detection.kernel import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
@@ -39,6 +39,7 @@ __all__ = [
     "Detector",
     "Event",
     "Events",
+    "active_zones",
     "detect",
     "rule_text",
 ]

@@ -1,6 +1,6 @@
 """What detection says: one `Event`, or many as columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -140,13 +140,18 @@ class Events:
 
     def as_of(self, bar: int) -> list[Event]:
         """The zones that are active at the close of `bar`, oldest first: opened by then and not ended by then."""
-        active: dict[int, Event] = {}
-        for event in self.until(bar):
-            if event.kind in ZONES:
-                active[event.id] = event
-            elif event.kind in ZONE_ENDS and event.ref is not None:
-                active.pop(event.ref, None)
-        return list(active.values())
+        return active_zones(self.until(bar))
+
+
+def active_zones(events: Iterable[Event]) -> list[Event]:
+    """The zones that `events`, in order and from the first on, open and do not end; oldest first."""
+    active: dict[int, Event] = {}
+    for event in events:
+        if event.kind in ZONES:
+            active[event.id] = event
+        elif event.kind in ZONE_ENDS and event.ref is not None:
+            active.pop(event.ref, None)
+    return list(active.values())
 
 
 def _words(words: tuple[str, ...], codes: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,14 @@ def bars_of(rows: list[Bar], symbol: str = "", timeframe: str = "", exchange: st
     time = np.array([row.time for row in rows], dtype=np.int64)
     open_, high, low, close, volume = (np.array([row[i] for row in rows], dtype=np.float64) for i in range(1, 6))
     return Bars(time, open_, high, low, close, volume, symbol, timeframe, exchange)
+
+
+def joined(first: Bars, then: Bars) -> Bars:
+    """Both, one after the other, as of the market of `first`; not checked."""
+    columns: dict[str, Any] = {
+        name: np.concatenate((getattr(first, name), getattr(then, name))) for name in Bar._fields
+    }
+    return replace(first, **columns)
 
 
 def check_bars(bars: Bars, source: str = "") -> None:
