@@ -71,6 +71,15 @@ seen.barLater = await lastBar();
 await page.waitForFunction(() => Number(document.querySelector("[data-testid=chart]").dataset.zones) > 0);
 seen.zones = await page.evaluate(() => Number(document.querySelector("[data-testid=chart]").dataset.zones));
 
+// Pointing at a zone explains it.
+const box = await page.getByTestId("chart").boundingBox();
+const explanation = page.getByTestId("explanation");
+for (let y = 8; y < box.height && !seen.explanation; y += 4) {
+  await page.mouse.move(box.x + box.width * 0.7, box.y + y);
+  if ((await explanation.innerText()).includes("first known at")) seen.explanation = await explanation.innerText();
+}
+await page.screenshot({ path: join(out, "explained.png") });
+
 // An order by hand: far below the market it rests, and appears in the list without a reload.
 const close = await page.evaluate(() => Number(document.querySelector("[data-testid=chart]").dataset.lastClose));
 await page.getByRole("button", { name: "by quantity" }).click();

@@ -41,6 +41,7 @@ def test_chart_positions_and_orders_move_by_themselves(tmp_path: Path) -> None:
     assert seen["mode"] == "PAPER"
     assert seen["barLater"] >= seen["barFirst"] + 3 * 60_000
     assert seen["zones"] > 10
+    assert "first known at the close of the bar of 2022-01-" in seen["explanation"]
     assert seen["orderRested"]
     assert "BTCUSDT" in seen["position"]
     assert seen["killed"]

@@ -5,13 +5,13 @@ import { formatTime } from "../components/time";
 export function Explain({ zone }: { zone: Zone | null }) {
   if (!zone)
     return (
-      <p className="min-h-16 text-soft text-xs">
+      <p className="min-h-16 text-soft text-xs" data-testid="explanation">
         Point at a zone or tap it to see why it is there and when it was first known.
       </p>
     );
   const [first, ...later] = zone.events;
   return (
-    <div className="min-h-16 text-xs" aria-live="polite">
+    <div className="min-h-16 text-xs" aria-live="polite" data-testid="explanation">
       <p className="font-medium text-sm">
         <span className={zone.direction === "bullish" ? "text-up" : "text-down"}>
           {zone.direction === "bullish" ? "▲" : "▼"}
