@@ -154,6 +154,78 @@ async def test_a_crash_at_any_commit_or_command_changes_nothing(
         assert once[table] == often[table], table
 
 
+async def test_a_bar_in_which_an_account_changed_is_committed_before_the_next_one(
+    database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a crash would bring back the bars since then, and what was decided in them on the account as it is later."""
+    monkeypatch.setattr("smc_agent.local.agent_loop.BATCH_BARS", 10**9)
+    monkeypatch.setattr("smc_agent.local.agent_loop.BATCH_S", 1e9)
+    await w.settle(database.owner, CONFIG)
+    bar, commit, decided = w.World.bar, AgentStore.commit, set[int]()
+    committed, changed, plain = -1, None, 0
+
+    async def bar_after_commit(self: w.World, symbol: str, timeframe: str, next_bar: Any) -> Any:
+        nonlocal changed, plain
+        if changed is not None:
+            assert committed == changed, "the bar in which something happened waits in a batch"
+            plain += changed not in decided
+        answer = await bar(self, symbol, timeframe, next_bar)
+        changed = next_bar.time if answer.events else None
+        return answer
+
+    async def noted_commit(self: AgentStore, batch: Batch, *rest: Any) -> None:
+        nonlocal committed
+        await commit(self, batch, *rest)
+        committed = batch.bars[-1].time
+        if batch.facts:
+            decided.add(committed)
+
+    monkeypatch.setattr(w.World, "bar", bar_after_commit)
+    monkeypatch.setattr(AgentStore, "commit", noted_commit)
+    await w.run_agent(database.functions, tmp_path, w.World(), some_bars(3_000))
+    assert plain > 3, "fills in bars without a decision are what this is about"
+
+
+async def test_a_crash_after_a_fill_decides_as_if_there_had_been_none(
+    new_database: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after each fill, once the venue is several plain bars further."""
+    monkeypatch.setattr("smc_agent.local.agent_loop.BATCH_BARS", 10**9)
+    monkeypatch.setattr("smc_agent.local.agent_loop.BATCH_S", 1e9)
+    bars = some_bars(3_000)
+    straight, crashed = new_database(), new_database()
+    for database in (straight, crashed):
+        await w.settle(database.owner, CONFIG)
+    calm, world = w.World(), w.World()
+    await w.run_agent(straight.functions, tmp_path, calm, bars)
+
+    bar, fills, left = w.World.bar, 0, -1
+
+    async def bar_or_die(self: w.World, *args: Any) -> Any:
+        nonlocal fills, left
+        answer = await bar(self, *args)
+        left -= 1
+        if len(self.fills) > fills:
+            fills, left = len(self.fills), 5
+        if left == 0:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(w.World, "bar", bar_or_die)
+    deaths = 0
+    while True:
+        try:
+            await w.run_agent(crashed.functions, tmp_path, world, bars)
+            break
+        except Killed:
+            deaths += 1
+    assert deaths > 3
+    assert world.fills == calm.fills
+    once, often = await stored(straight.owner), await stored(crashed.owner)
+    for table in ("bars", "patterns", "detections", "decisions", "checkpoints", "portfolios", "day ends"):
+        assert once[table] == often[table], table
+
+
 async def test_the_market_stands_still_while_the_executor_is_away(database: Any, tmp_path: Path) -> None:
     await w.settle(database.owner, CONFIG)
     world = w.World(away=4)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,72 @@ async def test_a_session_that_fails_does_not_stop_the_others(
     equity = await connection.fetchval("select equity from portfolios where id = $1", w.PORTFOLIO)
     assert equity > Decimal(90_000)
     await connection.close()
+
+
+async def test_a_session_whose_account_the_executor_lacks_stands_aside_until_it_has_it(
+    database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(agent_loop, "_RELOAD_S", 0.0)
+    connection = await asyncpg.connect(database.owner)
+    await w.settle(database.owner, CONFIG)
+    second, bar, world = UUID(int=2), w.World.bar, w.World(unknown={str(OTHER_PORTFOLIO)})
+    await settle_another(connection, second)
+    handled = 0
+
+    async def bar_with_changes(self: w.World, *args: Any) -> Any:
+        nonlocal handled
+        handled += 1
+        if handled == 300:
+            world.unknown.clear()
+        if handled == 600:
+            world.unknown.add(str(OTHER_PORTFOLIO))
+        return await bar(self, *args)
+
+    monkeypatch.setattr(w.World, "bar", bar_with_changes)
+    bars = some_bars(900)
+    with caplog.at_level(logging.WARNING):
+        await asyncio.wait_for(w.run_agent(database.functions, tmp_path, world, bars), 60)
+    times = {
+        row["session_id"]: (row["first"].timestamp() * 1000, row["last"].timestamp() * 1000)
+        for row in await connection.fetch(
+            "select session_id, min(market_time) as first, max(market_time) as last from order_events group by 1"
+        )
+    }
+    await connection.close()
+    assert times[w.SESSION][0] < bars[299].time
+    assert times[w.SESSION][1] > bars[600].time
+    assert bars[299].time < times[second][0] <= times[second][1] <= bars[600].time
+    said = [record.getMessage() for record in caplog.records if str(second) in record.getMessage()]
+    lacks = f"session {second}: the executor does not have its account {OTHER_PORTFOLIO}"
+    assert len(said) == 3
+    assert said[0].startswith(lacks)
+    assert said[1] == f"session {second}: the executor has its account {OTHER_PORTFOLIO} now"
+    assert said[2].startswith(lacks)
+
+
+async def test_an_account_that_goes_while_a_bar_is_traded_through_takes_only_its_sessions_along(
+    database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions are not loaded again here: the first to be told is a look at the account after a fill."""
+    monkeypatch.setattr(agent_loop, "_RELOAD_S", 1e9)
+    connection = await asyncpg.connect(database.owner)
+    await w.settle(database.owner, CONFIG)
+    second, bar, world = UUID(int=2), w.World.bar, w.World()
+    await settle_another(connection, second)
+
+    async def bar_with_loss(self: w.World, *args: Any) -> Any:
+        if self._index == 400:
+            world.unknown.add(str(OTHER_PORTFOLIO))
+        return await bar(self, *args)
+
+    monkeypatch.setattr(w.World, "bar", bar_with_loss)
+    bars = some_bars(1_500)
+    await asyncio.wait_for(w.run_agent(database.functions, tmp_path, world, bars), 60)
+    rows = await connection.fetch("select session_id, max(market_time) as at from order_events group by 1")
+    ends = {row["session_id"]: row["at"].timestamp() * 1000 for row in rows}
+    query = "select bar_time from agent_checkpoints where name = $1"
+    left_at = await connection.fetchval(query, f"session:{second}")
+    await connection.close()
+    assert ends[w.SESSION] > bars[1_000].time
+    assert ends[second] < bars[1_000].time
+    assert left_at.timestamp() * 1000 < bars[1_000].time

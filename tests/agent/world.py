@@ -16,7 +16,7 @@ import asyncpg
 
 from smc_agent.backtest.brackets import Brackets
 from smc_agent.backtest.venue import Fees, Fill, Rejected, SimulatedVenue, VenueOrder
-from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, Snapshot
+from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, Snapshot, UnknownAccount
 from smc_agent.local.agent import follow
 from smc_agent.local.agent_executor import PatientExecutor
 from smc_agent.local.agent_loop import Agent
@@ -43,6 +43,7 @@ class World:
     """Both ends: `bar`/`go_on` are the venue's, `submit`/`drain` the executor's."""
 
     away: int = 0  # the executor does not answer so many times
+    unknown: set[str] = field(default_factory=set)  # accounts that the executor does not have
     commands: list[dict[str, Any]] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     repeats: int = 0
@@ -105,6 +106,8 @@ class World:
         if self.away > 0:
             self.away -= 1
             raise ExecutorAway("away")
+        if account in self.unknown:
+            raise UnknownAccount(account)
         orders = [
             {
                 "order_id": order.id, "parent_id": self.brackets.parents.get(order.id), "symbol": "BTCUSDT",

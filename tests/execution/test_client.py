@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from smc_agent.execution import ExecutorAway, ExecutorClient, ExecutorError
+from smc_agent.execution import ExecutorAway, ExecutorClient, ExecutorError, UnknownAccount, WrongToken
 
 ANSWER = {"command_id": "c", "status": "accepted", "code": None, "message": None, "latency_ms": 1.5, "order": {
     "order_id": "c", "client_order_id": "smc00", "external_order_id": "7", "status": "open", "filled_quantity": "0",
@@ -123,3 +123,20 @@ async def test_something_else_on_the_port_is_an_error_that_shows_no_token() -> N
             await client.drain("a")
     assert not isinstance(caught.value, ExecutorAway)
     assert "the-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "cure"), [(401, WrongToken, "SMC_EXECUTOR_TOKEN"), (404, UnknownAccount, "config file")]
+)
+async def test_what_time_does_not_mend_has_a_name_of_its_own(status: int, error: type[Exception], cure: str) -> None:
+    async with talking({"error": "no"}, status) as (_, client):
+        for ask in (client.drain, client.snapshot):
+            with pytest.raises(error, match=cure) as caught:
+                await ask("a")
+            assert "the-token" not in str(caught.value)
+    # Another program on the port, for the moment, says nothing about token and account.
+    for page in (b"<html>Not here</html>", b"[]", b'{"detail": "Not Found"}'):
+        async with talking(page, status) as (_, client):
+            with pytest.raises(ExecutorError) as other:
+                await client.drain("a")
+            assert type(other.value) is ExecutorError

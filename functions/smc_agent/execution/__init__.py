@@ -1,6 +1,14 @@
 """Execution: one trading session's decisions, and the signed commands that carry them to the executor."""
 
-from smc_agent.execution.client import Answer, ExecutorAway, ExecutorClient, ExecutorError, Snapshot
+from smc_agent.execution.client import (
+    Answer,
+    ExecutorAway,
+    ExecutorClient,
+    ExecutorError,
+    Snapshot,
+    UnknownAccount,
+    WrongToken,
+)
 from smc_agent.execution.commands import cancel_payload, place_payload, sign
 from smc_agent.execution.decisions import Cancel, Decision, Place, Refused
 from smc_agent.execution.session import SessionConfig
@@ -19,6 +27,8 @@ __all__ = [
     "SessionConfig",
     "Snapshot",
     "Trader",
+    "UnknownAccount",
+    "WrongToken",
     "cancel_payload",
     "place_payload",
     "sign",

@@ -2,9 +2,12 @@
 
 ExecutorError          the executor answered, but not as agreed (status, body)
 +-- ExecutorAway       no answer: not reachable, timed out, connection lost. A command may or may not have arrived;
-                       sending the same envelope again is safe, the executor gives its first answer again.
+|                      sending the same envelope again is safe, the executor gives its first answer again.
++-- UnknownAccount     the executor does not have the account
++-- WrongToken         the executor does not take the token; asking again will not help
 """
 
+import json
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +23,14 @@ class ExecutorError(Exception):
 
 class ExecutorAway(ExecutorError):
     """The executor did not answer."""
+
+
+class UnknownAccount(ExecutorError):
+    """The executor does not have the account."""
+
+
+class WrongToken(ExecutorError):
+    """The executor does not take the token."""
 
 
 class _Said(BaseModel):
@@ -140,12 +151,20 @@ class ExecutorClient:
 
     async def drain(self, account: str) -> Snapshot:
         """The account once nothing is in flight any more."""
-        response = await self._request("POST", f"/v1/accounts/{account}/drain", headers=self._authorization)
-        return _read(Snapshot, response, "snapshot")
+        return await self._account("POST", account, f"/v1/accounts/{account}/drain")
 
     async def snapshot(self, account: str) -> Snapshot:
         """The account as it is known now."""
-        response = await self._request("GET", f"/v1/accounts/{account}", headers=self._authorization)
+        return await self._account("GET", account, f"/v1/accounts/{account}")
+
+    async def _account(self, method: str, account: str, path: str) -> Snapshot:
+        response = await self._request(method, path, headers=self._authorization)
+        if response.status_code == 401 and _is_problem(response):
+            raise WrongToken(
+                "the executor refuses the token (HTTP 401): SMC_EXECUTOR_TOKEN must be the `token` of its config file"
+            )
+        if response.status_code == 404 and _is_problem(response):
+            raise UnknownAccount(f"the executor does not have account {account} (HTTP 404); its config file lists them")
         return _read(Snapshot, response, "snapshot")
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -153,6 +172,15 @@ class ExecutorClient:
             return await self._http.request(method, self._base_url + path, **options)
         except httpx.TransportError as error:
             raise ExecutorAway(f"no answer from the executor to {method} {path}: {type(error).__name__}") from error
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    """Whether it is the executor that says so: another program on its port may answer 401 and 404 as well."""
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("error"), str)
 
 
 def _read(model: type[_Model], response: httpx.Response, what: str) -> _Model:

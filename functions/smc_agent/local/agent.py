@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 from pydantic import SecretStr, ValidationError
 
-from smc_agent.execution import ExecutorClient
+from smc_agent.execution import ExecutorClient, WrongToken
 from smc_agent.local.agent_executor import PatientExecutor, Stopped
 from smc_agent.local.agent_loop import Agent, CheckpointError
 from smc_agent.local.agent_market import open_source
@@ -139,7 +139,7 @@ async def main() -> int:
         await run(Settings(), stop)
     except ValidationError as error:
         log.error("agent: %s", problems(error))
-    except (ValueError, LookupError, CheckpointError, AgentLockedError, VenueError) as error:
+    except (ValueError, LookupError, CheckpointError, AgentLockedError, VenueError, WrongToken) as error:
         log.error("agent: %s", error)
     else:
         return 0

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from smc_agent.execution import Answer, ExecutorAway, ExecutorClient, ExecutorError, Snapshot, sign
+from smc_agent.execution import (
+    Answer,
+    ExecutorAway,
+    ExecutorClient,
+    ExecutorError,
+    Snapshot,
+    UnknownAccount,
+    WrongToken,
+    sign,
+)
 from smc_agent.local.agent_venue import VenueAway
 
 log = logging.getLogger(__name__)
@@ -34,7 +43,10 @@ class Command:
 
 
 class PatientExecutor:
-    """Signs commands and gets answers, however long the executor is away; until then nothing else happens."""
+    """Signs commands and gets answers, however long the executor is away; until then nothing else happens.
+
+    UnknownAccount and WrongToken, which time does not mend, are raised.
+    """
 
     def __init__(self, client: ExecutorClient, seed: bytes, key_id: str, stop: asyncio.Event) -> None:
         self._client, self._seed, self._key_id, self._stop = client, seed, key_id, stop
@@ -73,11 +85,9 @@ class PatientExecutor:
     async def drain_known(self, account: str) -> None:
         """As `drain`, for an account of no session; one that the executor does not have is passed over."""
         try:
-            await self._client.drain(account)
-        except ExecutorAway:
-            await self.until_answered(lambda: self.drain_known(account))
-        except ExecutorError:
-            log.debug("executor: has no account %s", account)
+            await self.until_answered(lambda: self._client.drain(account))
+        except UnknownAccount as error:
+            log.debug("executor: %s", error)
 
     async def until_answered(self, ask: Callable[[], Awaitable[T]], whom: str = "executor") -> T:
         """What `ask` gives, asked again with growing pauses while the one who is asked is away."""
@@ -85,6 +95,8 @@ class PatientExecutor:
         while True:
             try:
                 answer = await ask()
+            except (UnknownAccount, WrongToken):
+                raise
             except (ExecutorError, VenueAway) as error:
                 if not said:
                     log.warning("%s: %s; the market waits until it is back", whom, error)

@@ -8,11 +8,12 @@ knows, are sent again. Bars that changed and decided nothing are committed many 
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from smc_agent.detection import Detector, Event
-from smc_agent.execution import Cancel, Snapshot, Trader
+from smc_agent.execution import Cancel, Snapshot, Trader, UnknownAccount
 from smc_agent.local.agent_batch import Batch
 from smc_agent.local.agent_executor import Command, PatientExecutor
 from smc_agent.local.agent_progress import Progress
@@ -62,6 +63,7 @@ class Agent:
         self._times: list[int] = []
         self._sessions: dict[UUID, Session] = {}
         self._failed: set[UUID] = set()
+        self._aside: dict[UUID, str] = {}  # sessions that wait for the executor to have their account
         self._accounts: dict[str, Account] = {}
         self._paper: set[str] = set()
         self._parting: dict[str, Command] = {}
@@ -136,9 +138,8 @@ class Agent:
             return
         if happened or duplicate:
             await self._drain_all()
-        for session in self._sessions.values():
-            if not session.on_paper:
-                self._see(await self._executor.drain(session.account))
+        for account in {session.account for session in self._sessions.values() if not session.on_paper}:
+            await self._look_at(account)
 
     async def _ask_venue(self, bar: Bar | None) -> VenueAnswer:
         async def once() -> VenueAnswer:
@@ -151,9 +152,27 @@ class Agent:
     async def _drain_all(self) -> None:
         """Waits until every paper account has reacted, and takes a new look at those of sessions."""
         own = {session.account for session in self._sessions.values() if session.on_paper}
-        for snapshot in await asyncio.gather(*map(self._executor.drain, own)):
-            self._see(snapshot)
+        await asyncio.gather(*map(self._look_at, own))
         await asyncio.gather(*map(self._executor.drain_known, self._paper - own))
+
+    async def _look_at(self, account: str) -> None:
+        """Takes a new look at `account`; when the executor does not have it any more, its sessions stand aside."""
+        try:
+            self._see(await self._executor.drain(account))
+        except UnknownAccount:
+            self._stand_aside(account, [s.id for s in self._sessions.values() if s.account == account])
+
+    def _stand_aside(self, account: str, sessions: Iterable[UUID]) -> None:
+        """Lets `sessions` wait until the executor has `account`; the others go on. Each is named once."""
+        self._accounts.pop(account, None)
+        for session_id in sessions:
+            self._sessions.pop(session_id, None)
+            if self._aside.get(session_id) != account:
+                self._aside[session_id] = account
+                log.warning(
+                    "session %s: the executor does not have its account %s (its config file lists them);"
+                    " the session does not run until it does", session_id, account,
+                )  # fmt: skip
 
     def _see(self, snapshot: Snapshot) -> None:
         seen, known = Account.of(snapshot), self._accounts.get(snapshot.account)
@@ -222,7 +241,7 @@ class Agent:
         # Also where the outcome is not yet known: it is, before prices move on.
         for account in dict.fromkeys(command.account for command in commands):
             if account in self._accounts:
-                self._see(await self._executor.drain(account))
+                await self._look_at(account)
 
     async def _send_again(self, session: Session, bar_time: int) -> None:
         """Sends what `session` decided at its last bar; the executor knows what it has had."""
@@ -249,17 +268,31 @@ class Agent:
             if session_id not in rows:
                 log.info("session %s has ended", session_id)
                 del self._sessions[session_id]
+        for session_id in set(self._aside) - set(rows):
+            del self._aside[session_id]
+        rows = {session_id: row for session_id, row in rows.items() if session_id not in self._failed}
+        seen: dict[str, Snapshot] = {}
+        for account in dict.fromkeys(row.account for row in rows.values()):
+            try:
+                seen[account] = await self._executor.drain(account)
+            except UnknownAccount:
+                self._stand_aside(account, [s for s, row in rows.items() if row.account == account])
         for session_id, row in rows.items():
             session = self._sessions.get(session_id)
-            if session_id in self._failed or (session is not None and session.config == row.config):
+            if row.account not in seen or (session is not None and session.config == row.config):
                 continue
-            self._sessions[session_id] = await self._begin(row, session)
-        for session in self._sessions.values():
-            known, fresh = self._accounts[session.account].snapshot, await self._executor.drain(session.account)
+            if self._aside.pop(session_id, None) is not None:
+                log.warning("session %s: the executor has its account %s now", session_id, row.account)
+            self._sessions[session_id] = await self._begin(row, session, seen[row.account])
+        for account, fresh in seen.items():
+            known = self._accounts[account].snapshot
             self._see(known.model_copy(update={"killed": fresh.killed, "paused": fresh.paused}))
 
-    async def _begin(self, row: SessionRow, running: Session | None) -> Session:
-        """The session of `row`: as its last commit left it, as it runs under its former settings, or from its start."""
+    async def _begin(self, row: SessionRow, running: Session | None, fresh: Snapshot) -> Session:
+        """The session of `row`: as its last commit left it, as it runs under its former settings, or from its start.
+
+        `fresh` is its account now.
+        """
         config = row.config
         name, saved = "anew", await self._store.checkpoint(_session_name(config.session_id))
         state = saved[1] if saved is not None and saved[0] == self.last_bar else None
@@ -272,13 +305,13 @@ class Agent:
                 name = name if running is not None else "where it stopped"
             except ValueError as error:
                 log.warning("session %s: %s", config.session_id, error)
-        account = str(config.portfolio_id)
+        account = row.account
         if account not in self._accounts:
             seen = await self._store.checkpoint(self._account_name(account))
             if seen is not None and seen[0] == self.last_bar:
                 self._accounts[account] = Account.of(Snapshot.model_validate_json(seen[1]))
             else:
-                self._see(await self._executor.drain(account))
+                self._see(fresh)
         log.info("session %s on %s begins %s", config.session_id, self.market, name)
         return Session(config, row.user_id, row.on_paper, trader)
 

@@ -60,6 +60,10 @@ class SessionRow:
     user_id: UUID
     on_paper: bool
 
+    @property
+    def account(self) -> str:
+        return str(self.config.portfolio_id)
+
 
 async def active_sessions(connection: "Connection", market: Market) -> dict[UUID, SessionRow]:
     """The sessions without an end that follow `market`. One with a bad configuration is logged and left out."""

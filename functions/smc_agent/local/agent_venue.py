@@ -94,6 +94,11 @@ class PaperVenue:
             # The answer that was not read must not be taken for the next one's.
             await self.close()
             raise
+        if status == 401:
+            raise VenueError(
+                f"the paper venue refuses the control token (HTTP 401 to {path}): SMC_PAPER_TOKEN must be the"
+                " `control_token` of its config file"
+            )
         if status >= 500:
             raise VenueAway(f"{path}: HTTP {status}")
         if status >= 400:
