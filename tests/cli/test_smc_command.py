@@ -55,6 +55,8 @@ def test_every_subcommand_has_help_with_an_example(name: str, tmp_path: Path) ->
         (("up", "--replay", "x.csv", "--synthetic"), "smc: --replay, --live and --synthetic exclude each other."),
         (("up", "--speed", "0"), "smc: --speed: must be 'max' or a number above 0"),
         (("up", "--port", "70000"), "smc: Invalid value for '--port': 70000 is not in the range 1<=x<=65535."),
+        (("up", "--email", "ada"), "smc: Invalid value for '--email': 'ada' is no e-mail address; write it like"),
+        (("admin", "create", "ada@"), "smc: Invalid value for 'EMAIL': 'ada@' is no e-mail address; write it like"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line_and_exit_2(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
@@ -99,6 +101,22 @@ def test_programs_that_are_not_built_are_named_with_the_cure(tmp_path: Path) -> 
         "Run `make setup` (SMC_HOME names the project's root, if it is elsewhere).\n"
     )
     assert not (tmp_path / ".smc").exists()
+
+
+def test_a_missing_postgrest_is_named_with_the_cure_before_anything_starts(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from smc_agent.local import postgrest; from smc_agent.cli.main import main; "
+        f"postgrest.PACKAGE = Path({str(tmp_path / 'package')!r}); main(['up', '--synthetic'])"
+    )
+    environment = os.environ | {"PATH": "/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("smc: PostgREST is not")
+    assert done.stderr.count("\n") == 1
+    assert not any(tmp_path.iterdir()), "it left something behind"
 
 
 def test_a_second_start_in_the_same_folder_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 from pydantic import ValidationError
 
-from smc_agent.cli.options import Failed, json_option, state_option
+from smc_agent.cli.options import Email, Failed, json_option, state_option
 from smc_agent.local.first_user import ROLES, AdminError, AuthAdmin
 from smc_agent.local.state import State
 from smc_agent.platform.settings import Settings, problems
@@ -29,7 +29,7 @@ Examples:
   smc admin create ada@example.com --role admin
 """
 )
-@click.argument("email")
+@click.argument("email", type=Email())
 @click.option("--role", type=click.Choice(ROLES), default="trader", show_default=True)
 @state_option
 def create(email: str, role: str, state_dir: Path) -> None:
@@ -51,7 +51,7 @@ Example:
   smc admin link admin@localhost.localdomain
 """
 )
-@click.argument("email")
+@click.argument("email", type=Email())
 @state_option
 def link(email: str, state_dir: Path) -> None:
     """Make a new one-time link for a user; earlier ones are void."""

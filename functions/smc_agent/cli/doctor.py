@@ -95,10 +95,7 @@ def built() -> Iterator[Check]:
     try:
         from smc_agent.local.postgrest import postgrest_binary
 
-        postgrest = postgrest_binary()
-        yield Check("PostgREST", "ok", str(postgrest))
-    except FileNotFoundError as error:
-        yield Check("PostgREST", "failed", str(error).partition(";")[0], "Run `make setup`.")
+        yield _built("PostgREST", postgrest_binary)
     except ImportError as error:
         yield Check("Postgres", "failed", f"{error.name} is not installed", "Run `make setup`.")
 

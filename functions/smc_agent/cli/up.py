@@ -9,7 +9,7 @@ from typing import Literal
 import click
 from pydantic import ValidationError
 
-from smc_agent.cli.options import Failed, Refused, state_option
+from smc_agent.cli.options import Email, Failed, Refused, state_option
 from smc_agent.local.first_user import Account, AdminError
 from smc_agent.local.installation import NotBuilt, program, web_app
 from smc_agent.local.joined_log import JoinedLog
@@ -17,6 +17,7 @@ from smc_agent.local.market_choice import Asked, MarketError, choose, remembered
 from smc_agent.local.migrate import MigrationFailed
 from smc_agent.local.ports import PortTaken, first_free
 from smc_agent.local.postgres import PostgresFailed
+from smc_agent.local.postgrest import postgrest_binary
 from smc_agent.local.stack import Stack
 from smc_agent.local.state import State, StateError
 from smc_agent.local.supervisor import StartError
@@ -47,7 +48,7 @@ Examples:
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Of the web app and its API. [default: the first free from 8700]"
 )
-@click.option("--email", help="Of the first user. [default: admin@localhost.localdomain]")
+@click.option("--email", type=Email(), help="Of the first user. [default: admin@localhost.localdomain]")
 @state_option
 def up(
     replay: Path | None,
@@ -93,10 +94,14 @@ def up(
         raise Refused(str(error)) from None
     except (StateError, StartError, AdminError, NotBuilt, PostgresFailed, MigrationFailed, LookupError) as error:
         raise Failed(str(error)) from None
+    except OSError as error:  # of the disk: whatever can be foreseen has its own error
+        raise Failed(State(state_dir).why(error)) from None
 
 
 async def _run(asked: Asked, settings: Settings, state: State, port: int | None, email: str | None) -> None:
     program("executor"), program("paper_venue"), web_app()  # before anything else: nothing is left behind
+    if settings.database_url is None:
+        postgrest_binary()
     market = await choose(asked, remembered(state))
     state.open()
     try:

@@ -66,8 +66,8 @@ class Stack:
         self.settings = self._settings()
         executor_database_url = await (self._hosted_database() if self.hosted.database_url else self._local_database())
         self.state.write(ENVIRONMENT_FILE, self.settings)
-        self.account.keep(self.state)
         user_id, fragment = await self._first_user()
+        self.account.keep(self.state)  # not before: an address that the project refuses binds nobody
         self.link = f"{self.address}/login#{fragment}" if fragment else None
         balance = opening_balance(self.market.rules)
         await open_account(self.settings["DATABASE_URL"], self.account, user_id, self.market, balance)

@@ -45,7 +45,7 @@ class State:
             raise
         except OSError as error:
             self.close()
-            raise StateError(self._why(error)) from None
+            raise StateError(self.why(error)) from None
 
     def close(self) -> None:
         """Give the lock back."""
@@ -61,7 +61,7 @@ class State:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(self._why(error)) from None
+            raise StateError(self.why(error)) from None
         except ValueError as error:
             raise StateError(f"{path} is damaged ({error}). Restore it, or start over with `smc reset`.") from None
         if not isinstance(content, dict):
@@ -79,7 +79,7 @@ class State:
                 os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
-            raise StateError(self._why(error)) from None
+            raise StateError(self.why(error)) from None
 
     def remove(self, name: str) -> None:
         """Remove a file that may be gone already."""
@@ -98,7 +98,7 @@ class State:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(self._why(error)) from None
+            raise StateError(self.why(error)) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -135,7 +135,8 @@ class State:
             with contextlib.suppress(OSError):
                 probe.unlink()
 
-    def _why(self, error: OSError) -> str:
+    def why(self, error: OSError) -> str:
+        """What to tell people of an error of the disk: cause and cure."""
         where = error.filename or self.folder
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"No room to write at {where} ({error.strerror}). Make room, or choose another place: --state."

