@@ -156,7 +156,7 @@ async def test_pages_of_others_are_kept_out(world: World, url: str) -> None:
     ):
         async with connect(url, additional_headers={"Origin": origin, **headers}) as socket:
             await say(socket, {"token": world.alice.token()})
-            await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["trade"]})
+            await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["kline"]})
             assert (await hear(socket))["type"] == "subscribed"
 
 
@@ -172,6 +172,20 @@ async def test_a_bad_subscription_is_told_and_changes_nothing(world: World, url:
             answer = await hear(socket)
             assert answer["type"] == "error", bad
         assert answer["data"]["code"] == "too_many_symbols"
+        await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["kline"]})
+        assert (await hear(socket))["data"]["symbols"] == {SYMBOL: ["kline"]}
+
+
+@pytest.mark.parametrize("absent", ["trade", "orderbook"])
+async def test_what_nothing_publishes_cannot_be_subscribed_to(absent: str, world: World, url: str) -> None:
+    async with subscribed(url, world.alice) as socket:
+        await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["smc_patterns", absent]})
+        answer = await hear(socket)
+        assert (answer["type"], answer["data"]["code"]) == ("error", "validation_failed")
+        assert answer["data"]["detail"] == (
+            f"data_types: '{absent}' is not served; subscribe to kline or smc_patterns"
+            " (trade signals come with smc_patterns)."
+        )
         await say(socket, {"action": "subscribe", "symbols": [SYMBOL], "data_types": ["kline"]})
         assert (await hear(socket))["data"]["symbols"] == {SYMBOL: ["kline"]}
 

@@ -51,9 +51,7 @@ export function useMarketStream(symbol: string | undefined, onMessage: (message:
       // The token goes in the first message: an address would put it into logs.
       socket.onopen = () => {
         socket?.send(JSON.stringify({ token }));
-        socket?.send(
-          JSON.stringify({ action: "subscribe", symbols: [symbol], data_types: ["kline", "smc_patterns", "trade"] }),
-        );
+        socket?.send(JSON.stringify({ action: "subscribe", symbols: [symbol], data_types: ["kline", "smc_patterns"] }));
       };
       socket.onmessage = ({ data }) => {
         const message = JSON.parse(data) as StreamMessage;

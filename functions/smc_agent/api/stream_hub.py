@@ -18,11 +18,13 @@ Message = dict[str, Any]
 QUEUE_SIZE = 500
 
 
-def data_type_of(message: Message) -> str:
+DataType = Literal["kline", "smc_patterns"]
+"""What can be subscribed to: all that the bus carries."""
+
+
+def data_type_of(message: Message) -> DataType:
     """The data type that a bus message comes with. Signals come with the patterns that they are made of."""
-    if message.get("type") in ("smc_pattern", "trade_signal"):
-        return "smc_patterns"
-    return str(message.get("data", {}).get("data_type", "kline"))
+    return "smc_patterns" if message.get("type") in ("smc_pattern", "trade_signal") else "kline"
 
 
 class Client:

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from smc_agent.api.deps import Parts, parts_of
 from smc_agent.api.routes.market import Symbol
-from smc_agent.api.stream_hub import Client
+from smc_agent.api.stream_hub import Client, DataType
 from smc_agent.platform.auth import Principal
 from smc_agent.platform.limits import READ, enforce
 from smc_agent.platform.problems import Problem
@@ -42,7 +42,19 @@ class Subscription(BaseModel):
     model_config = ConfigDict(extra="forbid")
     action: Literal["subscribe", "unsubscribe"]
     symbols: list[Symbol] = Field(min_length=1, max_length=MAX_SYMBOLS)
-    data_types: list[Literal["trade", "orderbook", "kline", "smc_patterns"]] = Field(min_length=1)
+    data_types: list[str] = Field(min_length=1)
+
+    @field_validator("data_types")
+    @classmethod
+    def _served(cls, data_types: list[str]) -> list[str]:
+        served = get_args(DataType)
+        for name in data_types:
+            if name not in served:
+                raise ValueError(
+                    f"{name[:50]!r} is not served; subscribe to {' or '.join(served)}"
+                    " (trade signals come with smc_patterns)"
+                )
+        return data_types
 
 
 class Refused(Exception):
@@ -168,7 +180,8 @@ async def _receive(websocket: WebSocket, parts: Parts, client: Client, holder: _
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "message"
-            client.tell("error", {"code": "validation_failed", "detail": f"{where}: {first['msg']}."})
+            detail = f"{where}: {first['msg'].removeprefix('Value error, ')}."
+            client.tell("error", {"code": "validation_failed", "detail": detail})
             continue
         if not client.change(subscription.action, subscription.symbols, subscription.data_types, MAX_SYMBOLS):
             client.tell("error", {"code": "too_many_symbols", "detail": f"At most {MAX_SYMBOLS} symbols a connection."})
