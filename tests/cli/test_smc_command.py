@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from smc_agent.cli.status import describe
+
 SMC = Path(sys.executable).with_name("smc")
 BARS = "time,open,high,low,close,volume\n1640995200000,100,110,90,105,1\n1640995260000,105,111,95,106,2\n"
 
@@ -196,6 +198,17 @@ def test_status_of_nothing_says_so(tmp_path: Path) -> None:
     found = json.loads(smc("status", "--json", cwd=tmp_path).stdout)
     assert (found["running"], found["equal"]) == (False, False)
     assert not any(tmp_path.iterdir())
+
+
+def test_status_says_that_what_the_agent_decided_is_counted_over_all_runs() -> None:
+    progress = {"bars_done": 1500, "bars_total": 3000, "bar_time_ms": 1640995200000, "finished": False, "stale": False,
+                "signals": 7, "refusals": 3, "orders": 4}  # fmt: skip
+    found = {"address": "http://127.0.0.1:8700", "pid": 1, "uptime_s": 5, "market": "replay BTCUSDT 1m", "parts": [],
+             "portfolios": [], "problem": None, "progress": progress}  # fmt: skip
+    assert (
+        "agent: 1,500 of 3,000 bars, the last of 2022-01-01 00:00 UTC; in all runs: 7 signals, 3 refusals, 4 orders"
+        in describe(found).splitlines()
+    )
 
 
 def test_doctor_says_what_is_broken_and_how_to_mend_it(tmp_path: Path) -> None:

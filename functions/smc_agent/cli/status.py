@@ -175,7 +175,7 @@ def _progress(progress: dict[str, Any]) -> str:
     last = f", the last of {datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC" if at else ""
     state = ", finished" if progress["finished"] else ", THE FEED IS SILENT" if progress["stale"] else ""
     counts = ", ".join(f"{progress[name]} {name}" for name in ("signals", "refusals", "orders"))
-    return f"{progress['bars_done']:,}{total} bars{last}{state}; {counts}"
+    return f"{progress['bars_done']:,}{total} bars{last}{state}; in all runs: {counts}"
 
 
 def _duration(seconds: int) -> str:
