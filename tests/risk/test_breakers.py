@@ -21,7 +21,7 @@ def test_drawdown() -> None:
     reason = drawdown(Decimal(85_000), Decimal(100_000), LIMITS)
     assert reason is not None
     assert "15 %" in reason
-    assert "new one" in reason
+    assert "To go on, end it and open a new session" in reason
 
 
 def test_exposure() -> None:

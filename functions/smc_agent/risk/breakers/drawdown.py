@@ -15,5 +15,6 @@ def drawdown(equity: Decimal, peak: Decimal, limits: RiskLimits) -> str | None:
         return None
     return (
         f"Equity is {percent(fallen)} below its peak of {peak:f}; the limit is {percent(limits.max_drawdown)}. "
-        "No more entries in this session; a new one counts from the equity it begins with."
+        "No more entries in this session. To go on, end it and open a new session, "
+        "which counts from the equity it begins with."
     )
