@@ -69,8 +69,9 @@ def test_a_bad_bar_is_named(file: Path, tmp_path: Path) -> None:
     bad = tmp_path / "BTCUSDT_1m.csv"
     bad.write_text("\n".join(lines))
     said = CliRunner().invoke(command, [str(bad)])
-    assert said.exit_code == 1
+    assert said.exit_code == 2
     assert "bar 5, column high" in said.output
+    assert said.output.rstrip().endswith("Correct the file, or name another.")
 
 
 def test_a_reader_who_leaves_early_is_no_error(file: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smc_agent.market import Bar, BarError, Bars, bars_of, check_bar, check_bars, read_bars
+from smc_agent.market import Bar, BarError, Bars, bars_of, check_bar, check_bars, read_bars, with_cure
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the recorded data is not in {DATA}")
@@ -153,6 +153,7 @@ def test_time_is_understood_in_each_form(tmp_path: Path, name: str, write: Any) 
         ("yesterday", "must be an epoch or ISO 8601"),
         ("", "must be an epoch or ISO 8601"),
         ("1700000100000001", "whole number of milliseconds"),
+        ("9" * 23, "must be an epoch or ISO 8601, but is 1e[+]23"),
     ],
 )
 def test_a_time_that_is_none_is_refused(tmp_path: Path, value: str, rule: str) -> None:
@@ -193,13 +194,31 @@ def test_prices_of_32_bits_are_refused(tmp_path: Path) -> None:
         read_bars(path)
 
 
+def test_prices_of_truth_values_are_refused(tmp_path: Path) -> None:
+    columns = dict.fromkeys(("open", "high", "low", "close"), pyarrow.array([True, True, True]))
+    path = tmp_path / "BTCUSDT_15m.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"time": pyarrow.array(times()), **columns}), path)
+    with pytest.raises(BarError, match="must be a number, but is of type bool"):
+        read_bars(path)
+
+
+def test_people_are_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="tells no symbol") as caught:
+        read_bars(csv(tmp_path, line(0), name="bars.csv"))
+    assert with_cure(caught.value).endswith("BTCUSDT. Give --symbol and --timeframe, or name another file.")
+    with pytest.raises(BarError) as caught:
+        read_bars(csv(tmp_path, line(0, "10,9,8,10,5")))
+    assert with_cure(caught.value).endswith("but is 9.0. Correct the file, or name another.")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("BTCUSDT_1m.csv", "", "is empty"),
         ("BTCUSDT_1m.csv", HEADER + "\n", "has no bars"),
         ("BTCUSDT_1m.csv", "time,open,high,low\n1,1,1,1\n", "no column close; it has: time, open, high, low"),
-        ("BTCUSDT_1m.csv", f"{HEADER}\n1,2\n", "not a readable csv file"),
+        ("BTCUSDT_1m.csv", f"{HEADER}\n{line(0)}\n\n1,2\n", "bar 2: has 2 fields, but the header has 6"),
+        ("BTCUSDT_1m.csv", "PK\x03\x1b[2J\n", r"it has: PK\?\?\[2J\. Expected time"),
         ("BTCUSDT_1m.feather", "not a feather", "not a readable feather file"),
         ("BTCUSDT_1m.xlsx", "x", "not a known kind of file"),
         ("bars.csv", f"{HEADER}\n{line(0)}\n", "tells no symbol; name it"),

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from smc_agent.local.auth.tokens import make_keys
+from smc_agent.local.installation import NotBuilt
 from smc_agent.local.postgres import Postgres
 from smc_agent.local.postgrest import postgrest_binary, postgrest_environment
 
@@ -67,7 +68,7 @@ def supabase(
     """One embedded Supabase for the tests of this folder; they keep apart by their users."""
     try:
         binary = postgrest_binary()
-    except FileNotFoundError as error:
+    except NotBuilt as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("supabase")
     database = new_database()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from smc_agent.backtest import BacktestResult, Fees, run_backtest
 from smc_agent.cli.options import Refused, json_option
 from smc_agent.execution import SessionConfig
-from smc_agent.market import read_bars, rules_of
+from smc_agent.market import read_bars, rules_of, with_cure
 from smc_agent.risk import RiskLimits
 from smc_agent.strategy import SmcConfluenceParams
 
@@ -75,6 +75,9 @@ def backtest(
         raise Refused("A fee is a fraction of the notional from 0 to below 1. Write 0.001 for 0.1 %.")
     try:
         bars = read_bars(file, symbol, timeframe)
+    except ValueError as error:
+        raise Refused(with_cure(error)) from None
+    try:
         session = SessionConfig(
             # Ids of orders follow from the session's: named after the market, a repeat gives the same bytes.
             session_id=uuid5(NAMESPACE_URL, f"smc:backtest:{bars.symbol}:{bars.timeframe}"),

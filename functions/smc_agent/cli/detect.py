@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from smc_agent.cli.options import Refused
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HEADINGS = "id confirmed confirmed_time kind scale direction label top bottom anchor anchor_time ref volume share rule"
 WIDTHS = dict(zip(HEADINGS.split(), (7, 9, 20, 25, 8, 9, 5, 14, 14, 7, 20, 7, 14, 7, 0), strict=True))
@@ -41,7 +43,7 @@ def detect(file: Path, swing: int, internal: int, form: str, symbol: str | None,
     from pydantic import ValidationError
 
     from smc_agent.detection import DetectionParams
-    from smc_agent.market import read_bars
+    from smc_agent.market import read_bars, with_cure
 
     try:
         params = DetectionParams(swing=swing, internal=internal)
@@ -51,7 +53,7 @@ def detect(file: Path, swing: int, internal: int, form: str, symbol: str | None,
     try:
         bars = read_bars(file, symbol, timeframe)
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise Refused(with_cure(error)) from None
     records = _records(bars, params)
     if form == "jsonl":
         for record in records:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from smc_agent.local.state import State, StateError
-from smc_agent.market import SymbolRules, read_bars, rules_of
+from smc_agent.market import SymbolRules, read_bars, rules_of, with_cure
 from smc_agent.market.generated import generated_chunks
 
 FILE = "market.json"
@@ -154,7 +154,7 @@ def _replay(asked: Asked) -> MarketChoice:
     except OSError as error:
         raise MarketError(f"{path}: {error.strerror}. Name a file of bars with --replay FILE.") from None
     except ValueError as error:
-        raise MarketError(f"Bad bars: {str(error).rstrip('.')}. Correct the file, or name another.") from None
+        raise MarketError(f"Bad bars: {with_cure(error)}") from None
     return MarketChoice(
         kind="replay",
         exchange="replay",

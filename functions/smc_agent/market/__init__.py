@@ -1,7 +1,7 @@
 """Market data: bars, symbols, time frames, and the sources they come from."""
 
 from smc_agent.market.bars import Bar, BarError, Bars, Gap, bars_of, check_bar, check_bars
-from smc_agent.market.files import read_bars
+from smc_agent.market.files import UnclearMarket, read_bars, with_cure
 from smc_agent.market.symbols import Market, SymbolRules, decimal_of, market_of_name, rules_of, split_symbol
 from smc_agent.market.timeframes import TIMEFRAMES, infer_timeframe, milliseconds
 
@@ -13,6 +13,7 @@ __all__ = [
     "Gap",
     "Market",
     "SymbolRules",
+    "UnclearMarket",
     "bars_of",
     "check_bar",
     "check_bars",
@@ -23,4 +24,5 @@ __all__ = [
     "read_bars",
     "rules_of",
     "split_symbol",
+    "with_cure",
 ]

@@ -1,5 +1,6 @@
 """Bars from files: CSV, Parquet and Feather, in whatever case and time unit they were written."""
 
+import contextlib
 import csv
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,18 @@ TIME_COLUMNS = ("time", "timestamp", "date", "")
 FEATHER = (".feather", ".arrow", ".ipc")
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt")
+LATEST = 253_402_300_800_000  # epoch ms of the year 10000: no bar opens there
+
+
+class UnclearMarket(ValueError):
+    """Symbol or time frame of a file are not told, or not known."""
+
+
+def with_cure(error: ValueError) -> str:
+    """What `read_bars` found, for people who named the file on a command line: cause and cure."""
+    unclear = isinstance(error, UnclearMarket)
+    cure = "Give --symbol and --timeframe, or name another file" if unclear else "Correct the file, or name another"
+    return f"{str(error).rstrip('.')}. {cure}."
 
 
 def read_bars(path: str | Path, symbol: str | None = None, timeframe: str | None = None) -> Bars:
@@ -29,12 +42,15 @@ def read_bars(path: str | Path, symbol: str | None = None, timeframe: str | None
     named_symbol, named_timeframe = market_of_name(path)
     symbol = symbol or named_symbol
     if symbol is None:
-        raise ValueError(f"{path.name}: the file's name tells no symbol; name it, for example BTCUSDT")
-    split_symbol(symbol)
-    if timeframe is not None:
-        milliseconds(timeframe)
+        raise UnclearMarket(f"{path.name}: the file's name tells no symbol; name it, for example BTCUSDT")
+    try:
+        split_symbol(symbol)
+        if timeframe is not None:
+            milliseconds(timeframe)
+    except ValueError as error:
+        raise UnclearMarket(str(error)) from None
     table = _read_table(path)
-    columns = _columns(table, path.name)
+    columns = _columns(table.column_names, path.name)
     time = _times(table.column(columns["time"]), path.name)
     open_, high, low, close = (_values(table.column(columns[name]), name, path.name) for name in PRICES)
     volume = (
@@ -59,9 +75,9 @@ def _timeframe(bars: Bars, named: str | None, source: str) -> str:
     try:
         spaced = infer_timeframe(bars.time)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        raise UnclearMarket(f"{source}: {error}") from None
     if named is not None and named != spaced:
-        raise ValueError(f"{source}: the name says {named}, but its bars open {spaced} apart; name the time frame")
+        raise UnclearMarket(f"{source}: the name says {named}, but its bars open {spaced} apart; name the time frame")
     return spaced
 
 
@@ -75,6 +91,7 @@ def _read_table(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     kind = path.suffix.lower()
+    header: list[str] = []
     try:
         if kind in FEATHER:
             return pyarrow.feather.read_table(path)
@@ -82,6 +99,7 @@ def _read_table(path: Path) -> Any:
             return pyarrow.parquet.read_table(path)
         if kind in CSV:
             header, delimiter = _header(path)
+            _columns(header, path.name)
             return pyarrow.csv.read_csv(
                 path,
                 # Every field as text, so that a bad one is refused with its row instead of changing its column's type.
@@ -92,10 +110,27 @@ def _read_table(path: Path) -> Any:
                 ),
             )
     except (pyarrow.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path.name}: not a readable {kind[1:]} file: {error}") from None
+        if header:
+            _refuse_ragged(path, len(header), delimiter)
+        raise ValueError(f"{path.name}: not a readable {kind[1:]} file: {_shown(str(error))}") from None
     raise ValueError(
         f"{path.name}: {kind or 'no ending'} is not a known kind of file; known are .csv, .parquet and .feather"
     )
+
+
+def _refuse_ragged(path: Path, width: int, delimiter: str) -> None:
+    """Raises ValueError for the first bar with another number of fields than the header's `width`."""
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file, contextlib.suppress(csv.Error):
+        lines = (line for line in csv.reader(file, delimiter=delimiter) if line)
+        for row, line in enumerate(lines):
+            if len(line) != width:
+                raise ValueError(f"{path.name}: bar {row}: has {len(line)} fields, but the header has {width}")
+
+
+def _shown(text: str) -> str:
+    """What a file said, fit for a terminal: short, and without control characters."""
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    return printable if len(printable) <= 200 else printable[:200] + " ..."
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -117,9 +152,9 @@ def _unique(names: list[str]) -> list[str]:
     return result
 
 
-def _columns(table: Any, source: str) -> dict[str, int]:
-    """Field -> index of the column of `table` that holds it."""
-    names = [name.strip().lower().strip("<>") for name in table.column_names]
+def _columns(given: list[str], source: str) -> dict[str, int]:
+    """Field -> index of the column, among those `given`, that holds it."""
+    names = [name.strip().lower().strip("<>") for name in given]
     names = ["" if name == "__index_level_0__" or name.startswith("unnamed:") else name for name in names]
     found = {name: names.index(name) for name in (*PRICES, "volume") if name in names}
     time = next((names.index(name) for name in TIME_COLUMNS if name in names), None)
@@ -127,7 +162,7 @@ def _columns(table: Any, source: str) -> dict[str, int]:
     if time is None:
         missing.insert(0, "time")
     if missing or time is None:
-        has = ", ".join(table.column_names)
+        has = _shown(", ".join(given))
         raise ValueError(
             f"{source}: no column {', '.join(missing)}; it has: {has}. Expected time, open, high, low, close, volume"
         )
@@ -144,6 +179,8 @@ def _values(column: Any, name: str, source: str) -> Values:
         column = _cast(column, pyarrow.float64(), name, "must be a number", source)
     else:
         try:
+            if pyarrow.types.is_boolean(kind):  # which Arrow would make 0 and 1 of
+                raise pyarrow.ArrowInvalid
             column = column.cast(pyarrow.float64(), safe=False)
         except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
             raise BarError(1, name, f"must be a number, but is of type {kind}", source) from None
@@ -187,12 +224,17 @@ def _times(column: Any, source: str) -> Times:
     if not np.isfinite(numbers).all():
         raise BarError(int(np.argmax(~np.isfinite(numbers))) + 1, "time", "must be an epoch or ISO 8601", source)
     # The unit by magnitude: 1e11 s is the year 5138, 1e11 ms is 1973.
-    largest = float(np.max(np.abs(numbers))) if len(numbers) else 0.0
-    if largest < 1e11:
+    # Of the one in the middle: a single number that is no time at all says nothing of the others' unit.
+    middle = float(np.median(np.abs(numbers))) if len(numbers) else 0.0
+    units = 0 if middle < 1e11 else 1 if middle < 1e14 else 1000 if middle < 1e17 else 1_000_000
+    beyond = np.abs(numbers) >= (units or 0.001) * LATEST
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise BarError(row + 1, "time", f"must be an epoch or ISO 8601, but is {numbers[row]:.15g}", source)
+    if not units:  # seconds
         return np.asarray(np.round(numbers * 1000), dtype=np.int64)
     if types.is_integer(kind):
         numbers = column.cast(pyarrow.int64()).to_numpy()
-    units = 1 if largest < 1e14 else 1000 if largest < 1e17 else 1_000_000
     return _whole_milliseconds(numbers, units, source)
 
 
@@ -221,5 +263,5 @@ def _cast(column: Any, target: Any, name: str, rule: str, source: str) -> Any:
             try:
                 value.cast(target)
             except pyarrow.ArrowInvalid:
-                raise BarError(row, name, f"{rule}, but is {value.as_py()!r}", source) from None
+                raise BarError(row, name, f"{rule}, but is {_shown(repr(value.as_py()))}", source) from None
         raise
