@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,8 +42,11 @@ async def api(api_url: str) -> AsyncIterator[None]:
 
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
-        if await socket.receive_text() == "bye":
+        asked = await socket.receive_text()
+        if asked == "bye":
             return await socket.close(4001, "as asked")
+        if asked == "who?":
+            return await socket.send_json(dict(socket.headers))
         await socket.send_text("welcome")
         await socket.send_bytes(await socket.receive_bytes())
 
@@ -166,6 +170,21 @@ async def test_the_stream_is_joined_both_ways_with_its_close(api: None, supabase
             await socket.recv()
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as asked")
+
+
+async def test_the_stream_is_told_who_asked_whom_and_not_by_the_client(api: None, supabase: Supabase) -> None:
+    """By the host that the gateway was asked, the API knows a page of ours by its origin."""
+    port = urlsplit(supabase.url).port
+    url = _stream(supabase).replace("127.0.0.1", "localhost")
+    forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-For": "6.6.6.6"}
+    origin = websockets.Origin(f"http://localhost:{port}")
+    async with websockets.connect(
+        url, host="127.0.0.1", port=port, proxy=None, additional_headers=forged, origin=origin
+    ) as socket:
+        await socket.send("who?")
+        seen = json.loads(await socket.recv())
+    assert (seen["x-forwarded-host"], seen["x-forwarded-for"]) == (f"localhost:{port}", "127.0.0.1")
+    assert (seen["x-forwarded-proto"], seen["origin"]) == ("http", str(origin))
 
 
 async def test_rest_takes_the_apikey_for_the_bearer(http: httpx.AsyncClient, supabase: Supabase) -> None:

@@ -46,6 +46,14 @@ _EXPOSED = [
     "X-Total-Count",
 ]
 _MAX_MESSAGE = 1024 * 1024  # of a WebSocket, bytes
+# What a request meets while Postgres is away; the listener says in the log that it is.
+_AWAY = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+)
 
 
 class GatewaySettings(BaseModel):
@@ -127,7 +135,7 @@ class Gateway:
                     expose_headers=_EXPOSED,
                 ),
             ],
-            exception_handlers={AuthError: answer},
+            exception_handlers={AuthError: answer, **dict.fromkeys(_AWAY, _database_away)},
         )
 
     async def close(self) -> None:
@@ -189,6 +197,12 @@ class Gateway:
         return await self._rest.http(request, _path(request).removeprefix("/rest/v1") or "/", extra)
 
 
+async def _database_away(request: Request, _: Exception) -> Response:
+    detail = "The database does not answer. It is being started again; try again in a moment."
+    body = {"code": 503, "error_code": "database_unavailable", "msg": detail, "message": detail}
+    return JSONResponse(body, 503, {"Retry-After": "2", "Cache-Control": "no-store"})
+
+
 def _path(request: Request) -> str:
     # As it was sent: decoding would turn %2F into a separator.
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
@@ -232,6 +246,8 @@ def main() -> int:
         "websockets",
     ):  # they log URLs with their queries, and keys may be in these
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # A traceback at each try to connect again; the listener says in one line that the database is away.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     try:
         settings = GatewaySettings.model_validate({name: value for name, value in os.environ.items() if value})
     except ValidationError as error:

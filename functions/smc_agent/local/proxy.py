@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import websockets
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
@@ -40,9 +40,7 @@ class Upstream:
     async def http(self, request: Request, path: str, extra_headers: dict[str, str] | None = None) -> Response:
         """The other process's answer to the request, at `path`; body and answer are streamed."""
         headers = {name: value for name, value in request.headers.items() if name not in _HOP}
-        # Said by whoever called, it would let him choose the address that he is rate-limited by.
-        headers["x-forwarded-for"] = request.client.host if request.client else ""
-        headers["x-forwarded-proto"], headers["x-forwarded-host"] = request.url.scheme, request.headers.get("host", "")
+        headers |= _forwarded(request)
         headers.setdefault("accept-encoding", "identity")  # or httpx would offer gzip in the client's name
         headers |= extra_headers or {}
         query = request.scope["query_string"].decode("latin-1")
@@ -81,10 +79,9 @@ class Upstream:
     async def websocket(self, socket: WebSocket, path: str) -> None:
         """Join the client with the other process's WebSocket at `path` until either ends."""
         url = "ws" + self._base.removeprefix("http") + path
-        client = socket.client.host if socket.client else ""
         try:
             upstream = await connect(
-                url, additional_headers={"x-forwarded-for": client}, open_timeout=5, max_size=_MAX_MESSAGE, proxy=None,
+                url, additional_headers=_forwarded(socket), open_timeout=5, max_size=_MAX_MESSAGE, proxy=None,
                 origin=_origin(socket),
             )  # fmt: skip
         except (OSError, TimeoutError, websockets.WebSocketException):
@@ -128,6 +125,15 @@ async def _to_client(upstream: ClientConnection, socket: WebSocket) -> None:
     with contextlib.suppress(WebSocketDisconnect, websockets.ConnectionClosed, RuntimeError):
         async for data in upstream:
             await (socket.send_text(data) if isinstance(data, str) else socket.send_bytes(data))
+
+
+def _forwarded(connection: HTTPConnection) -> dict[str, str]:
+    # Said by whoever called, it would let him choose the address that he is rate-limited by.
+    return {
+        "x-forwarded-for": connection.client.host if connection.client else "",
+        "x-forwarded-proto": {"ws": "http", "wss": "https"}.get(connection.url.scheme, connection.url.scheme),
+        "x-forwarded-host": connection.headers.get("host", ""),
+    }
 
 
 def _origin(socket: WebSocket) -> websockets.Origin | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SUPABASE_TRANSACTION_POOLER_PORT = 6543  # shares server connections, so named statements would collide
 
+
+# It logs a traceback at each try to connect again; whoever asks for a connection is told in words.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 # The server went away, or goes away, while it was asked.
 LOST = (ConnectionError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError)

@@ -25,6 +25,7 @@ class MessageListener:
         self._pool, self._hub, self._disconnect_all = pool, hub, disconnect_all
         self._ids: asyncio.Queue[UUID | None] = asyncio.Queue()  # None: the connection is lost
         self.listening = asyncio.Event()
+        self._away = False  # and it was said
 
     async def run(self) -> None:
         """Until cancelled; comes back by itself when the database went away."""
@@ -34,7 +35,9 @@ class MessageListener:
                 try:
                     await self._listen()
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    _log.warning("realtime lost the database: %s", type(error).__name__)
+                    if not self._away:
+                        _log.warning("realtime lost the database (%s) and tries again", type(error).__name__)
+                    self._away = True
                 self.listening.clear()
                 self._disconnect_all("the database went away; refetch after joining again")
                 await asyncio.sleep(1)
@@ -47,6 +50,9 @@ class MessageListener:
             connection.add_termination_listener(self._terminated)
             await connection.add_listener("realtime_messages", self._announced)
             self.listening.set()
+            if self._away:
+                _log.warning("realtime has the database again")
+            self._away = False
             try:
                 while True:
                     await self._deliver(await self._next_ids())
@@ -96,5 +102,6 @@ class MessageListener:
                         KEPT,
                     )
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("old realtime messages were not removed: %s", type(error).__name__)
+                if not self._away:
+                    _log.warning("old realtime messages were not removed: %s", type(error).__name__)
             await asyncio.sleep(_PRUNE_SECONDS)
