@@ -50,5 +50,5 @@ def test_a_missing_tool_is_named(tools: dict[str, str], done: tuple[str, ...], s
         timeout=30, check=False,
     )  # fmt: skip
     assert ran.returncode == 2
-    assert [line for line in ran.stderr.splitlines() if not line.startswith("make")][0].startswith(said)
+    assert next(line for line in ran.stderr.splitlines() if not line.startswith("make")).startswith(said)
     assert done or not (project / ".venv").exists(), "what is half made would pass for whole the next time"

@@ -204,7 +204,7 @@ def test_status_says_that_what_the_agent_decided_is_counted_over_all_runs() -> N
     progress = {"bars_done": 1500, "bars_total": 3000, "bar_time_ms": 1640995200000, "finished": False, "stale": False,
                 "signals": 7, "refusals": 3, "orders": 4}  # fmt: skip
     found = {"address": "http://127.0.0.1:8700", "pid": 1, "uptime_s": 5, "market": "replay BTCUSDT 1m", "parts": [],
-             "portfolios": [], "problem": None, "progress": progress}  # fmt: skip
+             "portfolios": [], "problem": None, "disk": None, "progress": progress}  # fmt: skip
     assert (
         "agent: 1,500 of 3,000 bars, the last of 2022-01-01 00:00 UTC; in all runs: 7 signals, 3 refusals, 4 orders"
         in describe(found).splitlines()

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from smc_agent.cli.options import Failed, json_option, state_option
 from smc_agent.local.comparison import Difference, compare, read_books, read_venue
+from smc_agent.local.disk_watch import shortage
 from smc_agent.local.state import State, StateError
 from smc_agent.local.supervisor import identity_of
 from smc_agent.platform.settings import Settings, problems
@@ -80,6 +81,7 @@ async def look(state: State) -> dict[str, Any]:
         "parts": parts,
         "portfolios": portfolios,
         "problem": problem,
+        "disk": shortage(state.folder),
     }
 
 
@@ -156,6 +158,8 @@ def describe(found: dict[str, Any]) -> str:
         lines.append(f"  {portfolio['open_orders']} open orders, {portfolio['trades']} trades")
         lines.append("  books and venue: " + ("equal" if portfolio["equal"] else "DIFFERENT"))
         lines += [f"    {d['what']}: books {d['books']}, venue {d['venue']}" for d in portfolio["differences"]]
+    if found["disk"]:
+        lines.append(found["disk"])
     if found["problem"]:
         lines.append(f"not compared: {found['problem']}")
     return "\n".join(lines)

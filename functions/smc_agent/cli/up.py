@@ -10,6 +10,7 @@ import click
 from pydantic import ValidationError
 
 from smc_agent.cli.options import Email, Failed, Refused, state_option
+from smc_agent.local.disk_watch import DiskWatch
 from smc_agent.local.first_user import Account, AdminError
 from smc_agent.local.installation import NotBuilt, program, web_app
 from smc_agent.local.joined_log import JoinedLog
@@ -134,6 +135,7 @@ async def _until_stopped(stack: Stack, asked: Asked) -> None:
     stack.log.say(f"market: {stack.market.describe()}")
     if asked.kind is None and stack.market.kind == "synthetic":
         stack.log.say(f"{asked.exchange} does not answer from here, so the market is SYNTHETIC")
+    watching = asyncio.ensure_future(DiskWatch(stack.state.folder, stack.log.say).run())
     try:
         starting = asyncio.ensure_future(stack.start())
         waiting = asyncio.ensure_future(stopped.wait())
@@ -149,6 +151,7 @@ async def _until_stopped(stack: Stack, asked: Asked) -> None:
     finally:
         stopped.set()
         await stack.stop()
+        watching.cancel()
     stack.log.say("stopped; `smc up` goes on from here")
 
 

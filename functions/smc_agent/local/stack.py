@@ -49,6 +49,7 @@ class Stack:
     started_at: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
+        self._run_unwritten: str | None = None
         self.supervisor = Supervisor(self.log, self._write_run)
         names = ("postgrest", "postgrest_admin", "api", "paper", "executor")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -293,8 +294,11 @@ class Stack:
         }
         try:
             self.state.write(RUN_FILE, run)
+            self._run_unwritten = None
         except StateError as error:  # a full disk is no reason to stop trading's parts
-            self.log.say(str(error))
+            if self._run_unwritten != str(error):  # said once, not with every change
+                self._run_unwritten = str(error)
+                self.log.say(str(error))
 
     def _end_left_over(self) -> None:
         before = self.state.read(RUN_FILE) or {}
