@@ -16,6 +16,8 @@ pub struct Store {
     /// User events since the control API last answered.
     events: u64,
     unsynced: bool,
+    /// The last write failed.
+    failing: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +58,7 @@ impl Store {
             tracing::info!(inputs = recovery.records, clock_ms = venue.clock_ms, "state replayed");
         }
         let in_force = venue.setup() == Some(&setup);
-        let mut store = Self { venue, journal, hub: Hub::default(), events: 0, unsynced: false };
+        let mut store = Self { venue, journal, hub: Hub::default(), events: 0, unsynced: false, failing: false };
         if !in_force {
             let fail = |source| StoreError::Write { path: path.display().to_string(), source };
             let input = Input::Setup(setup);
@@ -70,8 +72,14 @@ impl Store {
     /// Journals and applies one input. What it caused waits for [`Store::dispatch`].
     pub(crate) fn submit(&mut self, input: &Input) -> Result<Outcome, ApiError> {
         if let Err(error) = self.journal(input) {
-            tracing::error!(%error, "the state file cannot be written; nothing was changed");
+            // Once: whoever asks is told each time.
+            if !std::mem::replace(&mut self.failing, true) {
+                tracing::error!(%error, "the state file cannot be written: requests are refused and nothing is changed until it can; free the disk");
+            }
             return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, -1016, "This service is no longer available."));
+        }
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the state file can be written again");
         }
         Ok(self.venue.apply(input)?)
     }
