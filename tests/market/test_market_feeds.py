@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smc_agent.market import Bar, bars_of
+from smc_agent.market import bus as bus_module
 from smc_agent.market import exchange as live
 from smc_agent.market.bus import PostgresBus, RedisBus, Unpacker, open_bus, pack
 from smc_agent.market.exchange import ExchangeSource
@@ -321,3 +322,43 @@ async def test_the_bus_reaches_all_who_listen_and_says_where_it_broke(database: 
     await asyncio.gather(*listeners, return_exceptions=True)
     await sender.close()
     await owner.close()
+
+
+class NoRedis:
+    """A Redis that is away."""
+
+    tries = 0
+
+    def pubsub(self) -> Any:
+        self.tries += 1
+        raise ConnectionRefusedError
+
+    async def aclose(self) -> None: ...
+
+
+async def test_a_bus_without_its_server_says_so_once_and_when_it_is_back(
+    database: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "_RECONNECT_S", 0.01)
+    bus, by_redis, no_redis = PostgresBus("postgresql://nobody@127.0.0.1:1/none"), RedisBus("redis://none"), NoRedis()
+    monkeypatch.setattr(by_redis, "_redis", no_redis)
+
+    async def listen(to: PostgresBus | RedisBus) -> None:
+        async for _ in to.subscribe():
+            pass
+
+    listening = [asyncio.create_task(listen(bus)), asyncio.create_task(listen(by_redis))]
+    await asyncio.sleep(0.3)
+    bus._url = database.functions
+    async with asyncio.timeout(10):
+        while "bus: connected to Postgres again" not in caplog.messages:  # noqa: ASYNC110 - the log does not tell
+            await asyncio.sleep(0.01)
+    for task in listening:
+        task.cancel()
+    await asyncio.gather(*listening, return_exceptions=True)
+    assert no_redis.tries > 5
+    assert sorted(message for message in caplog.messages if message.startswith("bus: ")) == [
+        "bus: connected to Postgres again",
+        "bus: no connection to Postgres (ConnectionRefusedError), trying again",
+        "bus: no connection to Redis (ConnectionRefusedError), trying again",
+    ]

@@ -103,7 +103,7 @@ class PostgresBus:
             log.warning("bus: %d messages lost (%s)", len(messages), type(error).__name__)
 
     async def subscribe(self) -> AsyncIterator[Message]:
-        first = True
+        first, said = True, False
         while True:
             payloads: asyncio.Queue[str | None] = asyncio.Queue()
             try:
@@ -111,9 +111,14 @@ class PostgresBus:
                 connection.add_termination_listener(lambda _, queue=payloads: queue.put_nowait(None))
                 await connection.add_listener(CHANNEL, lambda *a, queue=payloads: queue.put_nowait(a[3]))
             except (OSError, asyncpg.PostgresError) as error:
-                log.warning("bus: no connection to Postgres (%s), trying again", type(error).__name__)
+                if not said:
+                    log.warning("bus: no connection to Postgres (%s), trying again", type(error).__name__)
+                said = True
                 await asyncio.sleep(_RECONNECT_S)
                 continue
+            if said:
+                log.warning("bus: connected to Postgres again")
+            said = False
             if not first:
                 yield {"type": "gap"}
             first = False
@@ -145,12 +150,15 @@ class RedisBus:
             log.warning("bus: %d messages lost (%s)", len(messages), type(error).__name__)
 
     async def subscribe(self) -> AsyncIterator[Message]:
-        first = True
+        first, said = True, False
         while True:
             unpacker = Unpacker()
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANNEL)
+                    if said:
+                        log.warning("bus: connected to Redis again")
+                    said = False
                     if not first:
                         yield {"type": "gap"}
                     first = False
@@ -159,7 +167,9 @@ class RedisBus:
                             for message in unpacker.messages(item["data"].decode()):
                                 yield message
             except (OSError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-                log.warning("bus: no connection to Redis (%s), trying again", type(error).__name__)
+                if not said:
+                    log.warning("bus: no connection to Redis (%s), trying again", type(error).__name__)
+                said = True
             first = False
             await asyncio.sleep(_RECONNECT_S)
 
