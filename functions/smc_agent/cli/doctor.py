@@ -119,7 +119,7 @@ def folder(state: State) -> Iterator[Check]:
         )
         return
     mode = stat.S_IMODE(state.folder.stat().st_mode)
-    # Under root 0711: the database server's own user passes through.
+    # Under root 0701: the database server's own user passes through.
     private = not mode & 0o066
     cure = "" if private else f"chmod 700 {state.folder}"
     yield Check("state", "ok" if private else "failed", f"{state.folder} ({mode:04o})", cure)

@@ -118,8 +118,6 @@ class Stack:
         """Postgres, migrations, PostgREST and the gateway; returns the executor's database URL."""
         self.log.say("preparing Postgres")
         server = await asyncio.to_thread(prepare_postgres, self.state.folder)
-        # Under root the server's own user has to pass through; nobody has to read.
-        self.state.folder.chmod(self.state.folder.stat().st_mode & 0o711)
         await self.supervisor.start(
             Part(
                 "postgres",

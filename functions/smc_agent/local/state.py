@@ -28,7 +28,7 @@ class State:
         """Make the folder, take its lock, check that it can be written. Raises StateError."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.folder.stat().st_mode & 0o066:  # 0711 stays: Postgres under root needs the way through
+            if self.folder.stat().st_mode & 0o066:  # 0701 stays: Postgres under root needs the way through
                 self.folder.chmod(0o700)
             self._take_lock()
             (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
