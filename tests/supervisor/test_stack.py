@@ -17,7 +17,7 @@ from smc_agent.local.first_user import Account, opening_balance
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.market_choice import MarketChoice
 from smc_agent.local.stack import Stack
-from smc_agent.local.state import State
+from smc_agent.local.state import State, StateError
 from smc_agent.market import SymbolRules
 from smc_agent.platform.settings import Settings
 
@@ -76,6 +76,14 @@ def test_a_later_start_has_the_same_secrets_and_the_same_account(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
     other = make(tmp_path / "other")
     assert not {first.settings[name] for name in ours} & {other.settings[name] for name in ours}
+
+
+@pytest.mark.parametrize("content", [{}, {"email": "ada@example.com", "portfolio_id": "x", "session_id": 5}])
+def test_a_damaged_account_is_named_with_the_cure(content: dict[str, object], tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.write("account.json", content)
+    with pytest.raises(StateError, match=r"account\.json is damaged\. Restore it, or start over with `smc reset`\."):
+        Account.of(state, None)
 
 
 def test_a_hosted_project_takes_the_place_of_the_local_one(tmp_path: Path) -> None:

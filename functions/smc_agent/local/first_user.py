@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 
 from smc_agent.local.market_choice import MarketChoice
-from smc_agent.local.state import State
+from smc_agent.local.state import State, StateError
 from smc_agent.market import SymbolRules
 
 FILE = "account.json"
@@ -38,15 +38,21 @@ class Account:
 
     @staticmethod
     def of(state: State, email: str | None) -> "Account":
-        """The account that `keep` left in this state folder, else a new one. Raises AdminError for another e-mail."""
+        """The account that `keep` left in this state folder, else a new one. Raises AdminError for another
+        e-mail, StateError for a damaged file."""
         kept = state.read(FILE)
         if kept is None:
             return Account(email or DEFAULT_EMAIL, uuid4(), uuid4())
-        if email is not None and email != kept["email"]:
+        try:
+            account = Account(str(kept["email"]), UUID(kept["portfolio_id"]), UUID(kept["session_id"]))
+        except (KeyError, ValueError, TypeError, AttributeError):
+            path = state.folder / FILE
+            raise StateError(f"{path} is damaged. Restore it, or start over with `smc reset`.") from None
+        if email is not None and email != account.email:
             raise AdminError(
-                f"The first user of this state is {kept['email']}. Make {email} a user with `smc admin create {email}`."
+                f"The first user of this state is {account.email}. Make {email} a user with `smc admin create {email}`."
             )
-        return Account(kept["email"], UUID(kept["portfolio_id"]), UUID(kept["session_id"]))
+        return account
 
     def keep(self, state: State) -> None:
         """Remember it in the state folder, before anything is made by these ids. Raises StateError."""
