@@ -67,10 +67,10 @@ def test_the_same_decisions(tested: BacktestResult, paper: Books) -> None:
     for i, decision in tested.decisions:
         close = at(int(tested.time[i])) + MINUTE
         if isinstance(decision, Place):
-            told.append((close, "signal", "; ".join(decision.signal.reasons)))
+            told.append((close, "signal", " ".join(decision.signal.reasons)))
             told.append((close, "intent", decision.intent.reason))
         elif isinstance(decision, Refused):
-            told.append((close, "signal", "; ".join(decision.signal.reasons)))
+            told.append((close, "signal", " ".join(decision.signal.reasons)))
             told.append((close, "refusal", decision.reason))
         else:
             told.append((close, "cancel", decision.reason))

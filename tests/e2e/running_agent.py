@@ -90,11 +90,20 @@ class RunningAgent:
             time.sleep(0.5)
         return status
 
-    def part(self, name: str) -> int:
-        """The pid of a part as the supervisor has it now."""
+    def part(self, name: str) -> dict[str, Any]:
+        """What the supervisor says of a part: its pid, its restarts."""
         run = json.loads((self.state / "run.json").read_text())
-        pid: int = next(part["pid"] for part in run["parts"] if part["name"] == name)
-        return pid
+        part: dict[str, Any] = next(part for part in run["parts"] if part["name"] == name)
+        return part
+
+    def kill_part(self, name: str, seconds: float = 30) -> None:
+        """Kills a part with SIGKILL and waits until the supervisor has started it again."""
+        before = self.part(name)
+        os.kill(before["pid"], signal.SIGKILL)
+        deadline = time.monotonic() + seconds
+        while (now := self.part(name))["restarts"] == before["restarts"] or not now["pid"]:
+            assert time.monotonic() < deadline, f"{name} was not started again:\n{self.log[-4000:]}"
+            time.sleep(0.02)
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def test_chart_positions_and_orders_move_by_themselves(tmp_path: Path) -> None:
     assert "first known at the close of the bar of 2022-01-" in seen["explanation"]
     assert seen["orderRested"]
     assert "BTCUSDT" in seen["position"]
+    assert Decimal(seen["quantityAfter"]) != Decimal(seen.get("quantityBefore", "0"))
     assert seen["killed"]
     assert seen["resumed"]
     assert seen["signedInAgain"]
