@@ -12,7 +12,7 @@ RUST := $(shell find executor -name target -prune -o \( -name '*.rs' -o -name Ca
 WEB := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -name test-results -prune -o -type f -print 2>/dev/null)
 
 define need_npm
-@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || { echo "setup: no npm, or a Node older than 20. Install Node 20 or newer (https://nodejs.org), then run make setup again." >&2; exit 1; }
+@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { echo "setup: no npm, or a Node older than 20. Install Node 20 or newer (https://nodejs.org), then run make setup again." >&2; exit 1; }
 endef
 
 help:
