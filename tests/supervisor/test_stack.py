@@ -2,6 +2,7 @@
 
 import base64
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from smc_agent.local import stack as parts
 from smc_agent.local.first_user import Account, opening_balance
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.market_choice import MarketChoice
+from smc_agent.local.postgres import Postgres
 from smc_agent.local.stack import Stack
 from smc_agent.local.state import State, StateError
 from smc_agent.market import SymbolRules
@@ -84,6 +86,12 @@ def test_a_damaged_account_is_named_with_the_cure(content: dict[str, object], tm
     state.write("account.json", content)
     with pytest.raises(StateError, match=r"account\.json is damaged\. Restore it, or start over with `smc reset`\."):
         Account.of(state, None)
+
+
+async def test_a_database_of_other_secrets_is_said_at_once(postgres: Postgres) -> None:
+    await parts._accepts(postgres)()
+    with pytest.raises(StateError, match=r"does not fit secrets\.json.*Bring secrets\.json back, or start over"):
+        await parts._accepts(replace(postgres, passwords=dict.fromkeys(postgres.passwords, "other")))()
 
 
 def test_a_hosted_project_takes_the_place_of_the_local_one(tmp_path: Path) -> None:

@@ -328,12 +328,20 @@ def _ed25519_seed() -> str:
 
 
 def _accepts(server: Postgres) -> Ready:
-    """Ready when the server answers as one that takes connections (it refuses during recovery)."""
+    """Ready when the server answers as one that takes connections (it refuses during recovery).
+
+    Raises StateError where no waiting helps: the cluster and secrets.json are not of one state.
+    """
     import asyncpg
 
     async def check() -> None:
         try:
             connection = await asyncpg.connect(server.url("supabase_admin"), timeout=3)
+        except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError):
+            raise StateError(
+                f"The database in {server.data} does not fit secrets.json: that file was replaced, or the first start "
+                "was killed before the database was made. Bring secrets.json back, or start over with `smc reset`."
+            ) from None
         except (OSError, asyncpg.PostgresError, TimeoutError) as error:
             raise NotReady(str(error) or type(error).__name__) from None
         await connection.close()
