@@ -75,7 +75,7 @@ seen.zones = await page.evaluate(() => Number(document.querySelector("[data-test
 const box = await page.getByTestId("chart").boundingBox();
 const explanation = page.getByTestId("explanation");
 for (let y = 8; y < box.height && !seen.explanation; y += 4) {
-  await page.mouse.move(box.x + box.width * 0.7, box.y + y);
+  await page.mouse.move(box.x + box.width * 0.88, box.y + y);
   if ((await explanation.innerText()).includes("first known at")) seen.explanation = await explanation.innerText();
 }
 await page.screenshot({ path: join(out, "explained.png") });

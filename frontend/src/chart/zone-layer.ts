@@ -104,8 +104,12 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
         const bottom = series.priceToCoordinate(zone.bottom);
         if (x0 === null || x1 === null || top === null || bottom === null) continue;
         if (bottom < 0 || top > mediaSize.height) continue;
-        this.drawn.push({ zone, x0, x1, y0: top, y1: bottom });
-        this.drawZone(context, zone, x0, x1, top, bottom, tones[zone.direction], detailed);
+        // A pivot is a dot and a pool a short line, however long they stand: only what is drawn can be pointed at.
+        const isDot = zone.kind === "swing_high" || zone.kind === "swing_low";
+        const end = boxKinds.has(zone.kind) || zone.untilMs !== null ? x1 : isDot ? x0 : x0 + 60;
+        const dotY = zone.kind === "swing_high" ? top - 6 : bottom + 6;
+        this.drawn.push({ zone, x0, x1: end, y0: isDot ? dotY : top, y1: isDot ? dotY : bottom });
+        this.drawZone(context, zone, x0, end, top, bottom, tones[zone.direction], detailed);
       }
     });
   }
@@ -140,10 +144,9 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
       context.globalAlpha = zone.scale === "swing" ? 0.95 : 0.55;
       context.lineWidth = zone.scale === "swing" ? 1.5 : 1;
       context.setLineDash(zone.kind === "choch" ? [] : [4, 3]);
-      const end = zone.untilMs === null ? x0 + 60 : x1;
       context.beginPath();
       context.moveTo(x0, top);
-      context.lineTo(end, top);
+      context.lineTo(x1, top);
       context.stroke();
       context.lineWidth = 1;
     }
