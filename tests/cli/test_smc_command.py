@@ -95,6 +95,23 @@ def test_a_bad_recording_is_refused_before_anything_starts(content: str | None, 
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", [("detect",), ("backtest",)])
+def test_an_output_that_finds_no_room_is_one_line(command: tuple[str, ...], tmp_path: Path) -> None:
+    bars = tmp_path / "BTCUSDT_1m.csv"
+    rows = [
+        f"{1640995200000 + 60000 * i},{100 + i % 7},{120 + i % 11},{80 - i % 13},{101 + i % 5},1" for i in range(300)
+    ]
+    bars.write_text("time,open,high,low,close,volume\n" + "\n".join(rows) + "\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [SMC, *command, bars], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("smc: The output cannot be written: No space left on device. Mend that")
+    assert done.stderr.count("\n") == 1
+
+
 def test_programs_that_are_not_built_are_named_with_the_cure(tmp_path: Path) -> None:
     done = smc("up", "--synthetic", cwd=tmp_path, SMC_HOME=str(tmp_path))
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 Each subcommand is imported when it is used: `smc --help` stays fast, and one that lacks a library breaks no other.
 """
 
+import contextlib
 import importlib
 import sys
 import warnings
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
         code: Any = smc.main(args=arguments, prog_name="smc", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)
@@ -90,4 +92,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # `smc ... | head`: nobody listens any more
         sys.exit(141)
+    except OSError as error:  # `smc ... > file` on a full disk
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        what = error.filename or "The output cannot be written"
+        click.echo(f"smc: {what}: {error.strerror or error}. Mend that, and run it again.", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -39,6 +39,8 @@ def read_bars(path: str | Path, symbol: str | None = None, timeframe: str | None
     what else is wrong with the file, and the cure.
     """
     path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     named_symbol, named_timeframe = market_of_name(path)
     symbol = symbol or named_symbol
     if symbol is None:
@@ -88,8 +90,6 @@ def _read_table(path: Path) -> Any:
     import pyarrow.feather
     import pyarrow.parquet
 
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
     kind = path.suffix.lower()
     header: list[str] = []
     try:
