@@ -74,7 +74,7 @@ async def refused(url: str, *messages: Any, headers: dict[str, str] | None = Non
     """Close code of the connection, and the code of the error that was told before."""
     async with connect(url, additional_headers=headers) as socket:
         for message in messages:
-            await socket.send(message if isinstance(message, str) else json.dumps(message))
+            await socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
         code = ""
         try:
             while True:
@@ -129,6 +129,7 @@ async def test_bad_first_messages(world: World, url: str) -> None:
         (subscribe, (4401, "missing_credentials")),
         ("not json", (4400, "invalid_json")),
         ([], (4400, "invalid_json")),
+        (b"\xff", (4400, "invalid_json")),
         ({"token": "x" * 20_000}, (4400, "message_too_large")),
         ({"token": "nonsense"}, (4401, "invalid_token")),
         ({"token": world.alice.token(exp=int(time.time()) - 1)}, (4401, "token_expired")),

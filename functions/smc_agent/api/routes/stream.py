@@ -131,7 +131,10 @@ class _Holder:
 
 
 async def _read(websocket: WebSocket) -> Any:
-    text = await websocket.receive_text()
+    try:
+        text = await websocket.receive_text()
+    except KeyError:  # a frame of bytes
+        raise Refused(MALFORMED, "invalid_json", "A message is one JSON object, sent as text.") from None
     if len(text) > MAX_MESSAGE:
         raise Refused(MALFORMED, "message_too_large", f"A message may hold at most {MAX_MESSAGE} characters.")
     try:
