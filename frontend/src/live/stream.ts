@@ -25,6 +25,8 @@ export interface StreamState {
   connected: boolean;
   /** Wall-clock milliseconds of the last market message; null before the first. */
   lastMessageAt: number | null;
+  /** Why the server refused the subscription; null while it has not. */
+  problem: string | null;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface StreamState {
  * (also made up here after a reconnect) means: read the bars again.
  */
 export function useMarketStream(symbol: string | undefined, onMessage: (message: StreamMessage) => void): StreamState {
-  const [state, setState] = useState<StreamState>({ connected: false, lastMessageAt: null });
+  const [state, setState] = useState<StreamState>({ connected: false, lastMessageAt: null, problem: null });
   const handler = useRef(onMessage);
   handler.current = onMessage;
 
@@ -58,12 +60,16 @@ export function useMarketStream(symbol: string | undefined, onMessage: (message:
         if (message.type === "subscribed") {
           if (attempts > 0) handler.current({ type: "gap", timestamp: message.timestamp, seq: message.seq });
           attempts = 0;
-          setState((old) => ({ ...old, connected: true }));
+          setState((old) => ({ ...old, connected: true, problem: null }));
         }
         if (seq !== undefined && message.seq > seq + 1)
           handler.current({ type: "gap", timestamp: message.timestamp, seq: message.seq });
         seq = message.seq;
-        if (message.type === "market_data") setState({ connected: true, lastMessageAt: Date.now() });
+        if (message.type === "error") {
+          const { detail } = (message.data ?? {}) as { detail?: string };
+          setState((old) => ({ ...old, problem: detail ?? "The market stream refused the subscription." }));
+        }
+        if (message.type === "market_data") setState({ connected: true, lastMessageAt: Date.now(), problem: null });
         handler.current(message);
       };
       socket.onclose = () => {

@@ -153,6 +153,7 @@ export default function Trading() {
           <div className="mt-3 border-line border-t pt-3">
             <Explain zone={zone} />
             {detection.error && <Problem>{detection.error.message}</Problem>}
+            {stream.problem && <Problem>{stream.problem}</Problem>}
             {bars.error && <Problem>{bars.error.message}</Problem>}
           </div>
         </Panel>
