@@ -12,8 +12,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from smc_agent.local import postgres as postgres_module
 from smc_agent.local.database import prepare_database
-from smc_agent.local.postgres import Postgres, PostgresFailed, open_the_way, prepare_postgres, stop_postgres
+from smc_agent.local.postgres import SUPERUSER, Postgres, PostgresFailed, open_the_way, prepare_postgres, stop_postgres
 
 
 @pytest.fixture
@@ -84,6 +85,29 @@ async def test_every_role_needs_its_password_and_the_passwords_are_the_owners_al
             await asyncpg.connect(
                 host="127.0.0.1", port=postgres.port, user=role, password="guess", database="postgres"
             )
+
+
+async def test_a_cluster_left_half_made_is_made_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = postgres_module._run
+
+    def killed(program: str, *arguments: str) -> None:
+        real(program, *arguments)
+        raise KeyboardInterrupt  # after initdb wrote its files, before anybody could say that it is done
+
+    monkeypatch.setattr(postgres_module, "_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_postgres(state)
+    monkeypatch.setattr(postgres_module, "_run", real)
+    assert not (state / "postgres").exists()
+    server = prepare_postgres(state)
+    server.start()
+    try:
+        connection = await asyncpg.connect(server.url(SUPERUSER))
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+    finally:
+        server.stop()
+    assert not [name for name in os.listdir(state) if name.startswith("postgres.new-")]
 
 
 def test_a_server_that_cannot_start_says_why(state: Path) -> None:

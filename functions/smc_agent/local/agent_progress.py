@@ -95,5 +95,6 @@ class Progress:
         }
         path = self.state_dir / "agent.json"
         temporary = path.with_suffix(".json.new")
-        temporary.write_text(json.dumps(state))
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(state, file)
         os.replace(temporary, path)

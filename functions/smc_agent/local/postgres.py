@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import socket
 import stat
 import subprocess
@@ -87,11 +88,17 @@ def prepare_postgres(state_dir: Path, settings: Mapping[str, str] | None = None)
     data = state_dir / "postgres"
     secrets = SecretsFile(state_dir)
     passwords = {role: secrets.get(f"postgres_{role}") for role in (SUPERUSER, *LOGIN_ROLES)}
-    data.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
+    if not data.exists():
+        # Made elsewhere and renamed: what a start that was killed left half made is never taken for a cluster.
+        for left in state_dir.glob("postgres.new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=state_dir))
+        if os.geteuid() == 0:
+            _let_os_user_in(made)
+        _create_cluster(made, passwords[SUPERUSER])
+        made.rename(data)
+    elif os.geteuid() == 0:
         _let_os_user_in(data)
-    if not (data / "PG_VERSION").exists():
-        _create_cluster(data, passwords[SUPERUSER])
     stop_postgres(data)
     port = _free_port()
     options = _SETTINGS | dict(settings or {}) | {"port": str(port)}
