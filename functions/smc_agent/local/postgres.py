@@ -33,6 +33,7 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_statement": "none",
+    "log_checkpoints": "off",
     # A failing statement in the log would carry its literals, passwords among them.
     "log_min_error_statement": "panic",
 }
@@ -63,6 +64,12 @@ class Postgres:
     def url(self, role: str, database: str = "postgres") -> str:
         """`postgresql://role:password@127.0.0.1:port/database`."""
         return f"postgresql://{role}:{self.passwords[role]}@127.0.0.1:{self.port}/{database}"
+
+    def says_ready(self) -> bool:
+        """Whether the server has written that it takes connections (the eighth line of its pid file)."""
+        pid_file = self.data / "postmaster.pid"
+        lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+        return len(lines) > 7 and lines[7].strip() == "ready"
 
     def start(self) -> None:
         """Start it in the background and wait until it answers. Raises PostgresFailed."""

@@ -335,6 +335,9 @@ def _accepts(server: Postgres) -> Ready:
     import asyncpg
 
     async def check() -> None:
+        # Asking before it says so itself would put a FATAL line into the log for each attempt.
+        if not server.says_ready():
+            raise NotReady("it is starting up")
         try:
             connection = await asyncpg.connect(server.url("supabase_admin"), timeout=3)
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError):
