@@ -265,10 +265,16 @@ async def test_a_database_that_drops_its_connections_loses_nothing(
 async def test_stop_ends_the_run_and_keeps_what_was_done(database: Any, tmp_path: Path) -> None:
     await w.settle(database.owner, CONFIG)
     stop, world = asyncio.Event(), w.World()
-    asyncio.get_running_loop().call_later(0.3, stop.set)
     bars = some_bars(20_000)
-    await asyncio.wait_for(w.run_agent(database.functions, tmp_path, world, bars, stop), 30)
     connection = await asyncpg.connect(database.owner)
+
+    async def stop_once_it_runs() -> None:
+        while not await connection.fetchval("select exists (select from market_data)"):  # noqa: ASYNC110 - the agent has no event for it
+            await asyncio.sleep(0.02)
+        stop.set()
+
+    running = w.run_agent(database.functions, tmp_path, world, bars, stop)
+    await asyncio.wait_for(asyncio.gather(running, stop_once_it_runs()), 60)
     done = await connection.fetchval("select count(*) from market_data")
     await connection.close()
     assert 0 < done < len(bars)

@@ -46,6 +46,10 @@ async function look(name) {
   await page.waitForTimeout(500);
   await page.evaluate(() => window.scrollTo(0, 0));
   seen.widths[name] = await page.evaluate(() => document.documentElement.scrollWidth);
+  if (seen.widths[name] > 390)
+    seen.wide = await page.evaluate(() =>
+      [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 391).map((e) => `${e.tagName} ${e.className} ${Math.round(e.getBoundingClientRect().right)}`),
+    );
   await page.screenshot({ path: join(out, `${name}-390.png`), fullPage: true });
   await page.setViewportSize({ width: 1440, height: 1000 });
 }

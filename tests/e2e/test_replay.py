@@ -64,7 +64,8 @@ def test_a_killed_executor_is_restarted_and_nothing_is_lost_or_doubled(
 
 def test_a_stopped_run_continues_where_it_was(bars: Path, undisturbed: Books, tmp_path: Path) -> None:
     state = tmp_path / "state"
-    with running_agent(state, "--replay", bars, "--speed", "max") as agent:
+    # Three hundred bars a second: slow enough to be in the middle each time.
+    with running_agent(state, "--replay", bars, "--speed", "18000") as agent:
         agent.wait_for_bars(COUNT // 3, 120)
         assert agent.stop() == 0
     done = agent.progress()["bars_done"]

@@ -9,11 +9,11 @@ const head = "whitespace-nowrap px-2 py-1.5 text-left font-normal text-soft text
 const cell = "whitespace-nowrap px-2 py-1.5";
 const number = `${cell} text-right`;
 
-/** A table wider than its place: it can be scrolled by keyboard too. */
+/** A table wider than its place: it can be scrolled by keyboard too. Relative, or hidden labels inside would widen the page. */
 function Scroll({ label, children }: { label: string; children: ReactNode }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard (WCAG 2.1.1)
-    <section aria-label={label} className="overflow-x-auto" tabIndex={0}>
+    <section aria-label={label} className="relative overflow-x-auto" tabIndex={0}>
       {children}
     </section>
   );
