@@ -79,7 +79,7 @@ check: setup
 	cd frontend && npm run --silent check
 
 bench: setup
-	@for b in detection executor api cold_start; do $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in detection compat executor api cold_start; do $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 clean:
 	rm -rf .venv executor/target frontend/node_modules frontend/dist $(POSTGREST)/node_modules tests/supabase/js/node_modules
