@@ -78,11 +78,17 @@ seen.zones = await page.evaluate(() => Number(document.querySelector("[data-test
 // Pointing at a zone explains it.
 const box = await page.getByTestId("chart").boundingBox();
 const explanation = page.getByTestId("explanation");
-for (let y = 8; y < box.height && !seen.explanation; y += 4) {
-  await page.mouse.move(box.x + box.width * 0.88, box.y + y);
-  if ((await explanation.innerText()).includes("first known at")) seen.explanation = await explanation.innerText();
+// With all that the chart can draw there is something to point at, wherever the market stands.
+const everything = [page.getByRole("switch", { name: "Mitigated too" }), page.getByRole("switch", { name: "Internal scale" })];
+for (const layer of everything) await layer.click();
+for (const x of [0.8, 0.6, 0.4, 0.2]) {
+  for (let y = 8; y < box.height && !seen.explanation; y += 4) {
+    await page.mouse.move(box.x + box.width * x, box.y + y);
+    if ((await explanation.innerText()).includes("first known at")) seen.explanation = await explanation.innerText();
+  }
 }
 await page.screenshot({ path: join(out, "explained.png") });
+for (const layer of everything) await layer.click();
 
 // An order by hand: far below the market it rests, and appears in the list without a reload.
 const close = await page.evaluate(() => Number(document.querySelector("[data-testid=chart]").dataset.lastClose));

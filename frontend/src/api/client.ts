@@ -19,7 +19,8 @@ export class ApiProblem extends Error {
 const authorise: Middleware = {
   async onRequest({ request }) {
     const token = await accessToken();
-    if (token) request.headers.set("Authorization", `Bearer ${token}`);
+    if (!token) throw new ApiProblem("You are signed out. Sign in again.", "signed_out", 401);
+    request.headers.set("Authorization", `Bearer ${token}`);
     return request;
   },
 };
@@ -46,7 +47,8 @@ export async function answer<T>(call: Promise<{ data?: T; error?: unknown; respo
   let result: { data?: T; error?: unknown; response: Response };
   try {
     result = await call;
-  } catch {
+  } catch (error) {
+    if (error instanceof ApiProblem) throw error;
     throw new ApiProblem("The agent cannot be reached. Your stops rest at the exchange.", "unreachable", 0);
   }
   if (result.response.ok && result.data !== undefined) return result.data;
