@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { supabase } from "../session";
+import { accessToken, supabase } from "../session";
 
 /** Rows of the user's own, read under row-level security; every amount is cast to text, for JavaScript numbers lose digits. */
 export interface Portfolio {
@@ -113,6 +113,8 @@ interface Selection {
 }
 
 async function select<T>(table: Table, selection: Selection): Promise<T[]> {
+  // Without a session the client would ask as anon, and be refused.
+  if (!(await accessToken())) throw new Error("you are signed out");
   let query = (await supabase()).from(table).select(columns[table]);
   for (const [column, value] of Object.entries(selection.equal ?? {})) query = query.eq(column, value);
   for (const [column, values] of Object.entries(selection.within ?? {})) query = query.in(column, values);
