@@ -271,6 +271,10 @@ impl Account {
                 self.activity += 1;
                 self.balances(balances);
             }
+            StreamEvent::Positions(positions) => {
+                self.activity += 1;
+                self.state.venue_positions.extend(positions.into_iter().map(|held| (held.symbol.clone(), held)));
+            }
             StreamEvent::Pong(number) => {
                 let quiet = self.in_flight == 0 && self.batch.is_empty();
                 let (done, waiting) = std::mem::take(&mut self.drains)

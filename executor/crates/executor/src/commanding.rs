@@ -54,7 +54,7 @@ impl Account {
         }
         match &command.action {
             Action::Place(place) => {
-                let order = place.order(command.id);
+                let order = place.order(command.id, self.venue.market());
                 self.prepare(command, &order);
             }
             Action::Cancel { order_id } => self.cancel_command(&command, *order_id),
@@ -174,7 +174,7 @@ impl Account {
 
     fn place(&mut self, command: &Command, last: Option<Decimal>) {
         let Action::Place(place) = &command.action else { return };
-        let order = place.order(command.id);
+        let order = place.order(command.id, self.venue.market());
         let asked = asked(command, place);
         if order.is_entry()
             && let Some(why) = self.venue.entries_throttled()

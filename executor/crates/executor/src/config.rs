@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use ed25519_dalek::VerifyingKey;
-use orders::Limits;
+use orders::{Limits, Market};
 use serde::Deserialize;
 use thiserror::Error;
 use uuid::Uuid;
+use venues::Protocol;
 use zeroize::{Zeroize, Zeroizing};
 
 #[derive(Deserialize)]
@@ -44,14 +45,32 @@ pub struct AccountConfig {
     pub id: Uuid,
     pub user_id: Uuid,
     pub exchange: Exchange,
+    #[serde(default)]
+    pub market: Market,
     pub rest_url: String,
     pub ws_api_url: String,
+    /// Public market streams; by default where the WebSocket API is.
+    #[serde(default)]
+    market_ws_url: Option<String>,
     pub api_key: Secret,
     pub api_secret: Secret,
     pub quote_asset: String,
 }
 
-/// Venues of one protocol; the name says whose money it is.
+impl AccountConfig {
+    pub fn protocol(&self) -> Protocol {
+        match self.exchange {
+            Exchange::Paper | Exchange::Binance => Protocol::Binance,
+        }
+    }
+
+    pub fn market_ws_url(&self) -> String {
+        let origin = || self.ws_api_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        self.market_ws_url.clone().unwrap_or_else(origin)
+    }
+}
+
+/// Whose money it is.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exchange {

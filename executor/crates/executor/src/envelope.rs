@@ -3,7 +3,7 @@
 use base64::Engine;
 use ed25519_dalek::{Signature, VerifyingKey};
 use orders::guards::{Code, Refusal};
-use orders::{Kind, Limits, Order, Side, TimeInForce, ids};
+use orders::{Kind, Limits, Market, Order, Side, TimeInForce, ids};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -49,6 +49,7 @@ pub struct Place {
     pub quantity: Decimal,
     pub price: Option<Decimal>,
     pub stop_price: Option<Decimal>,
+    pub trail: Option<Decimal>,
     pub time_in_force: Option<TimeInForce>,
     pub stop_loss: Option<Decimal>,
     pub take_profit: Option<Decimal>,
@@ -63,17 +64,19 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn order(&self, id: Uuid) -> Order {
+    pub fn order(&self, id: Uuid, market: Market) -> Order {
         Order {
             id,
             client_order_id: ids::client_order_id(id),
             parent: None,
+            market,
             symbol: self.symbol.clone(),
             side: self.side,
             kind: self.kind,
             quantity: self.quantity,
             price: self.price,
             stop_price: self.stop_price,
+            trail: self.trail,
             time_in_force: self.time_in_force,
             stop_loss: self.stop_loss,
             take_profit: self.take_profit,
@@ -85,6 +88,13 @@ impl Place {
     /// Whether the fields fit the type of order.
     fn verify(&self) -> Result<(), String> {
         let kind = self.kind.name();
+        let trails = self.kind == Kind::TrailingStop;
+        if trails != self.trail.is_some() {
+            return Err("a trailing_stop order needs a trail, and no other takes one".into());
+        }
+        if self.trail.is_some_and(|trail| trail <= Decimal::ZERO || trail >= Decimal::ONE) {
+            return Err("trail is a fraction of the price, above 0 and below 1: 0.01 is one per cent".into());
+        }
         for (name, given, needed) in [
             ("price", self.price.is_some(), self.kind.needs_price()),
             ("stop_price", self.stop_price.is_some(), self.kind.needs_stop_price()),
@@ -92,7 +102,8 @@ impl Place {
             if needed && !given {
                 return Err(format!("a {kind} order needs a {name}"));
             }
-            if given && !needed {
+            // Where a trailing stop has a stop_price, it begins to follow from there.
+            if given && !needed && !(trails && name == "stop_price") {
                 return Err(format!("a {kind} order takes no {name}"));
             }
         }

@@ -33,7 +33,7 @@ fn code(envelope: Value) -> Code {
 fn a_signed_order_is_read() {
     let command = keys().open(signed(envelope("place", place()), &key())).unwrap();
     let Action::Place(place) = &command.action else { panic!("not a place") };
-    let order = place.order(command.id);
+    let order = place.order(command.id, orders::Market::Spot);
     assert_eq!(order.client_order_id, "smc00000000000040008000000000000001");
     assert_eq!((order.quantity, order.stop_loss), ("0.01".parse().unwrap(), Some("49000".parse().unwrap())));
     assert_eq!(command.expires_at_ms - command.issued_at_ms, 30_000);

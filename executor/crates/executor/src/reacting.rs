@@ -163,16 +163,18 @@ impl Account {
             id,
             client_order_id: order.client_order_id.clone(),
             parent: None,
+            market: self.venue.market(),
             symbol: order.symbol.clone(),
             side: order.side,
             kind: order.kind,
             quantity: order.quantity,
             price: order.price,
             stop_price: order.stop_price,
+            trail: order.trail,
             time_in_force: order.time_in_force,
             stop_loss: None,
             take_profit: None,
-            reduce_only: false,
+            reduce_only: order.reduce_only,
             post_only: order.post_only,
         };
         self.record(Fact::Adopted { order, asked });
@@ -384,7 +386,11 @@ fn refusal_of(error: &VenueError) -> Refusal {
             Reason::FilterLot => Code::FilterLot,
             Reason::FilterNotional => Code::FilterNotional,
             Reason::OrderRate => Code::OrderRate,
-            Reason::NoSuchOrder | Reason::DuplicateOrder | Reason::WouldTrigger | Reason::Other => Code::VenueRejected,
+            Reason::NoSuchOrder
+            | Reason::DuplicateOrder
+            | Reason::WouldTrigger
+            | Reason::Unsupported
+            | Reason::Other => Code::VenueRejected,
         },
     };
     Refusal::new(code, error.to_string())

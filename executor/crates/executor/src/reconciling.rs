@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orders::reconcile::{Correction, VenueSnapshot, plan};
+use orders::reconcile::{Correction, Seen, VenueSnapshot, plan};
 use orders::{Event, Status, SymbolRules};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub struct Gathered {
 struct Question {
     symbols: Vec<String>,
     working: Vec<Asking>,
-    last_trade: BTreeMap<String, u64>,
+    seen: BTreeMap<String, Seen>,
     externals: HashSet<(String, String)>,
 }
 
@@ -75,13 +75,13 @@ impl Account {
         });
         let working: Vec<Asking> = working.collect();
         symbols.extend(working.iter().map(|asking| asking.symbol.clone()));
-        symbols.extend(self.state.last_trade.keys().cloned());
+        symbols.extend(self.state.seen.keys().cloned());
         symbols.sort_unstable();
         symbols.dedup();
         Question {
             symbols,
             working,
-            last_trade: self.state.last_trade.clone(),
+            seen: self.state.seen.clone(),
             externals: self.state.by_external.keys().cloned().collect(),
         }
     }
@@ -222,8 +222,8 @@ async fn gather(venue: &dyn Venue, question: Question) -> Result<Everything, Ven
         }
     }
     for symbol in &question.symbols {
-        if let Some(last) = question.last_trade.get(symbol) {
-            snapshot.trades.extend(venue.trades_from(symbol, last + 1).await?);
+        if let Some(seen) = question.seen.get(symbol) {
+            snapshot.trades.extend(venue.trades_since(symbol, *seen).await?);
         }
     }
     let mut externals = question.externals;

@@ -8,8 +8,7 @@ use journal::Journal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use venues::Venue;
-use venues::binance::Binance;
+use venues::{Access, Venue};
 
 use crate::account::{Account, Handle, Message, Surroundings};
 use crate::config::{AccountConfig, Config};
@@ -59,7 +58,7 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
     let mut sink = Sink::new();
     let mut accounts = Vec::new();
     for account in &config.accounts {
-        let venue: Arc<dyn Venue> = Arc::new(venue_of(account)?);
+        let venue = venue_of(account)?;
         let Some(replayed) = replayed.remove(&account.id) else { continue };
         let outbox = sink.outbox(account.id);
         if !replayed.rows.is_empty() {
@@ -118,9 +117,15 @@ async fn stopped(accounts: Vec<Handle>) {
     }
 }
 
-fn venue_of(account: &AccountConfig) -> Result<Binance, String> {
-    let (key, secret) = (account.api_key.expose().to_owned(), account.api_secret.expose().to_owned());
-    Binance::new(&account.rest_url, &account.ws_api_url, key, secret)
+fn venue_of(account: &AccountConfig) -> Result<Arc<dyn Venue>, String> {
+    let access = Access {
+        rest_url: account.rest_url.clone(),
+        ws_api_url: account.ws_api_url.clone(),
+        market_ws_url: account.market_ws_url(),
+        api_key: account.api_key.expose().to_owned(),
+        api_secret: account.api_secret.expose().to_owned(),
+    };
+    venues::connect(account.protocol(), account.market, access)
         .map_err(|error| format!("account {}: {error}", account.id))
 }
 

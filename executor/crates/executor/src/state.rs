@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use orders::guards::Exposure;
 use orders::position::Position;
 use orders::protection::{self, Group};
+use orders::reconcile::{Seen, VenuePosition};
 use orders::{Event, Fill, Limits, Outcome, Side, SymbolRules, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -37,12 +38,14 @@ pub struct State {
     pub killed: bool,
     pub flattening: BTreeMap<String, Flattening>,
     pub answers: HashMap<Uuid, Answer>,
-    /// Highest trade id by symbol, to ask on from.
-    pub last_trade: BTreeMap<String, u64>,
+    /// How far the trades of each symbol are known.
+    pub seen: BTreeMap<String, Seen>,
     /// Wall times of the entries of the last minute.
     entries_sent: VecDeque<i64>,
     /// The venue's own words; asked for anew at each start.
     pub balances: BTreeMap<String, Balance>,
+    /// The same, of a swap account's positions.
+    pub venue_positions: BTreeMap<String, VenuePosition>,
     /// Facts so far.
     pub facts: u64,
     /// Of these, how many Postgres is known to hold.
@@ -94,7 +97,8 @@ impl State {
             killed: false,
             flattening: BTreeMap::new(),
             answers: HashMap::new(),
-            last_trade: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            venue_positions: BTreeMap::new(),
             entries_sent: VecDeque::new(),
             balances: BTreeMap::new(),
             facts: 0,
@@ -205,10 +209,9 @@ impl State {
     }
 
     fn book(&mut self, id: Uuid, symbol: &str, side: Side, fill: &Fill) -> Option<Decimal> {
-        if let Ok(number) = fill.trade_id.parse::<u64>() {
-            let last = self.last_trade.entry(symbol.to_owned()).or_default();
-            *last = number.max(*last);
-        }
+        let seen = self.seen.entry(symbol.to_owned()).or_default();
+        seen.trade_id = seen.trade_id.max(fill.trade_id.parse().ok());
+        seen.time_ms = seen.time_ms.max(fill.time_ms);
         let rules = self.rules.get(symbol)?;
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.fees += match &fill.fee_asset {

@@ -5,14 +5,16 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::guards::{Code, Refusal};
-use crate::order::{Kind, Order};
+use crate::order::{Kind, Market, Order};
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SymbolRules {
     pub symbol: String,
+    #[serde(default)]
+    pub market: Market,
     pub base: String,
     pub quote: String,
-    /// Zero where the venue has no such rule.
+    /// Zero where the venue has no such rule. Quantities are of the base asset, also where a venue counts in contracts.
     pub tick: Decimal,
     pub min_price: Decimal,
     pub max_price: Decimal,

@@ -1,10 +1,12 @@
 use super::*;
 use crate::ids;
+use crate::order::Market;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 pub(crate) fn rules() -> SymbolRules {
     SymbolRules {
+        market: Market::Spot,
         symbol: "BTCUSDT".into(),
         base: "BTC".into(),
         quote: "USDT".into(),
@@ -29,12 +31,14 @@ fn buy(quantity: &str, price: &str) -> Order {
         id,
         client_order_id: ids::client_order_id(id),
         parent: None,
+        market: Market::Spot,
         symbol: "BTCUSDT".into(),
         side: Side::Buy,
         kind: Kind::Limit,
         quantity: decimal(quantity),
         price: Some(decimal(price)),
         stop_price: None,
+        trail: None,
         time_in_force: None,
         stop_loss: None,
         take_profit: None,

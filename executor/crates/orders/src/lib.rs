@@ -16,4 +16,4 @@ pub mod reconcile;
 pub use filters::SymbolRules;
 pub use guards::{Approved, Limits, Refusal};
 pub use lifecycle::{Event, Outcome, Tracked};
-pub use order::{Fill, Kind, Oco, Order, Side, Status, TimeInForce};
+pub use order::{Fill, Kind, Market, Oco, Order, Side, Status, TimeInForce};

@@ -27,6 +27,17 @@ impl Side {
     }
 }
 
+/// Which of a venue's books an account trades.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Market {
+    /// What is bought is held, and nothing else can be sold.
+    #[default]
+    Spot,
+    /// Linear perpetual swaps, one-way mode: positions are signed, and margin is in the quote asset.
+    Swap,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -38,6 +49,9 @@ pub enum Kind {
     StopLimit,
     /// Becomes a market order once the price has gone to `stop_price` in the holder's favour.
     TakeProfit,
+    /// A stop that follows the best price since it was placed (or since `stop_price` was reached, where one is given) at the
+    /// distance `trail`.
+    TrailingStop,
 }
 
 impl Kind {
@@ -48,6 +62,7 @@ impl Kind {
             Self::StopLoss => "stop_loss",
             Self::StopLimit => "stop_limit",
             Self::TakeProfit => "take_profit",
+            Self::TrailingStop => "trailing_stop",
         }
     }
 
@@ -121,6 +136,8 @@ pub struct Order {
     /// Of a protective leg: the entry it protects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Uuid>,
+    #[serde(default)]
+    pub market: Market,
     pub symbol: String,
     pub side: Side,
     pub kind: Kind,
@@ -129,6 +146,9 @@ pub struct Order {
     pub price: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_price: Option<Decimal>,
+    /// Of a trailing stop: its distance, as a fraction of the price (0.01 is one per cent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_in_force: Option<TimeInForce>,
     /// Of an entry: the protection its fills get.
@@ -147,9 +167,10 @@ impl Order {
         self.stop_loss.is_some() || self.take_profit.is_some()
     }
 
-    /// On spot every buy adds exposure; a sell can only give back what is held.
+    /// On spot every buy adds exposure, and a sell can only give back what is held; on swap only `reduce_only` says so.
     pub fn is_entry(&self) -> bool {
-        self.side == Side::Buy && !self.reduce_only && self.parent.is_none()
+        let opens = self.side == Side::Buy || self.market == Market::Swap;
+        opens && !self.reduce_only && self.parent.is_none()
     }
 
     /// The price to value the order at: its own, or for a market order the last one.

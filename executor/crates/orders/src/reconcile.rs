@@ -20,6 +20,8 @@ pub struct VenueOrder {
     pub quantity: Decimal,
     pub price: Option<Decimal>,
     pub stop_price: Option<Decimal>,
+    pub trail: Option<Decimal>,
+    pub reduce_only: bool,
     pub time_in_force: Option<TimeInForce>,
     pub post_only: bool,
     /// Never `Pending` or `Unknown`.
@@ -34,6 +36,24 @@ pub struct VenueTrade {
     pub external_id: String,
     pub symbol: String,
     pub fill: Fill,
+}
+
+/// How far an account's trades of one symbol are known: where to ask on from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// The highest trade id, where the venue's are numbers.
+    pub trade_id: Option<u64>,
+    /// The latest trade's time.
+    pub time_ms: i64,
+}
+
+/// A position of a swap account, as the venue has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VenuePosition {
+    pub symbol: String,
+    /// Base asset, negative when short.
+    pub quantity: Decimal,
+    pub entry_price: Option<Decimal>,
 }
 
 /// What was asked of the venue, after the user stream was up.

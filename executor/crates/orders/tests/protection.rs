@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 fn rules() -> SymbolRules {
     SymbolRules {
+        market: orders::Market::Spot,
         symbol: "BTCUSDT".into(),
         base: "BTC".into(),
         quote: "USDT".into(),
@@ -28,12 +29,14 @@ fn entry(quantity: Decimal, stop: Option<i64>, target: Option<i64>) -> Tracked {
         id,
         client_order_id: ids::client_order_id(id),
         parent: None,
+        market: orders::Market::Spot,
         symbol: "BTCUSDT".into(),
         side: Side::Buy,
         kind: Kind::Limit,
         quantity,
         price: Some(Decimal::from(50_000)),
         stop_price: None,
+        trail: None,
         time_in_force: None,
         stop_loss: stop.map(Decimal::from),
         take_profit: target.map(Decimal::from),

@@ -5,12 +5,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use orders::reconcile::{VenueOrder, VenueTrade};
-use orders::{Approved, Fill, Oco, Order, SymbolRules};
+use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
+use orders::{Approved, Fill, Market, Oco, Order, SymbolRules};
 use rust_decimal::Decimal;
 use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-pub mod binance;
+mod binance;
+mod connect;
+mod http;
+
+pub use connect::{Access, AddressError, Protocol, connect};
 
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send + 'a>>;
 
@@ -44,6 +49,8 @@ pub enum Reason {
     FilterLot,
     FilterNotional,
     OrderRate,
+    /// The venue has no such kind of order.
+    Unsupported,
     Other,
 }
 
@@ -77,6 +84,8 @@ pub enum StreamEvent {
     Report(Box<Report>),
     /// New balances of the assets that changed.
     Balances(Vec<(String, Balance)>),
+    /// New positions of the symbols that changed (swap).
+    Positions(Vec<VenuePosition>),
     /// The answer to the ping of this number: all that happened before it has been told.
     Pong(u64),
 }
@@ -84,8 +93,25 @@ pub enum StreamEvent {
 /// Where a user stream delivers.
 pub type Sink = Box<dyn Fn(StreamEvent) + Send + Sync>;
 
+/// Where a price stream delivers: the symbol, and the price of its last trade.
+pub type PriceSink = Box<dyn Fn(&str, Decimal) + Send + Sync>;
+
+/// A stream that runs until it is dropped.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the venue can keep by itself; the executor watches over the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holds {
+    /// A stop and a target of which at most one fills, as one order list. Where not: on swap both rest as reduce-only orders and the
+    /// executor cancels the one that is left over; on spot the stop rests and the executor watches for the target.
+    pub oco: bool,
+    pub trailing: bool,
+}
+
 /// An exchange account.
 pub trait Venue: Send + Sync + 'static {
+    fn market(&self) -> Market;
+    fn holds(&self) -> Holds;
     fn place<'a>(&'a self, order: &'a Approved<Order>) -> Reply<'a, Receipt>;
     /// Stop first, target second.
     fn place_oco<'a>(&'a self, oco: &'a Approved<Oco>) -> Reply<'a, Vec<Receipt>>;
@@ -94,10 +120,12 @@ pub trait Venue: Send + Sync + 'static {
     fn query<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, VenueOrder>;
     fn query_external<'a>(&'a self, symbol: &'a str, external_id: &'a str) -> Reply<'a, VenueOrder>;
     fn open_orders(&self) -> Reply<'_, Vec<VenueOrder>>;
-    /// All trades from trade id `from` on.
-    fn trades_from<'a>(&'a self, symbol: &'a str, from: u64) -> Reply<'a, Vec<VenueTrade>>;
+    /// All trades that came after `seen`, oldest first; some of those already seen may be among them.
+    fn trades_since<'a>(&'a self, symbol: &'a str, seen: Seen) -> Reply<'a, Vec<VenueTrade>>;
     fn order_trades<'a>(&'a self, symbol: &'a str, external_id: &'a str) -> Reply<'a, Vec<VenueTrade>>;
     fn balances(&self) -> Reply<'_, Vec<(String, Balance)>>;
+    /// Of a swap account; empty on spot.
+    fn positions(&self) -> Reply<'_, Vec<VenuePosition>>;
     fn rules<'a>(&'a self, symbol: &'a str) -> Reply<'a, SymbolRules>;
     fn last_price<'a>(&'a self, symbol: &'a str) -> Reply<'a, Decimal>;
     /// Measures the venue's clock against ours; keeps a connection warm as well.
@@ -106,9 +134,7 @@ pub trait Venue: Send + Sync + 'static {
     fn entries_throttled(&self) -> Option<String>;
     /// Runs the user stream until it is dropped: connects, subscribes, reconnects with back-off. Each number in `pings` is answered
     /// by a [`StreamEvent::Pong`] behind all earlier events.
-    fn user_stream(
-        &self,
-        sink: Sink,
-        pings: tokio::sync::mpsc::UnboundedReceiver<u64>,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running;
+    /// Runs the stream of last prices of the symbols that come in over `wanted`, until it is dropped; reconnects by itself.
+    fn price_stream(&self, sink: PriceSink, wanted: UnboundedReceiver<String>) -> Running;
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::Method;
-use orders::reconcile::{VenueOrder, VenueTrade};
-use orders::{Approved, Oco, Order, SymbolRules};
+use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
+use orders::{Approved, Market, Oco, Order, SymbolRules};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::sign::Params;
 use super::wire::{AccountBody, CancelBody, ExchangeInfoBody, OcoBody, OrderBody, TradeBody, oco_params, order_params};
 use super::{Account, Binance};
-use crate::{Balance, Reason, Receipt, Reply, Sink, Venue, VenueError};
+use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 
 const TRADES_A_PAGE: usize = 1000;
 
@@ -81,6 +81,14 @@ fn symbol_param(symbol: &str) -> Params {
 }
 
 impl Venue for Binance {
+    fn market(&self) -> Market {
+        Market::Spot
+    }
+
+    fn holds(&self) -> Holds {
+        Holds { oco: true, trailing: true }
+    }
+
     fn place<'a>(&'a self, order: &'a Approved<Order>) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let body: OrderBody = self.0.signed(Method::POST, "/api/v3/order", || order_params(order.get())).await?;
@@ -120,10 +128,10 @@ impl Venue for Binance {
         })
     }
 
-    fn trades_from<'a>(&'a self, symbol: &'a str, from: u64) -> Reply<'a, Vec<VenueTrade>> {
+    fn trades_since<'a>(&'a self, symbol: &'a str, seen: Seen) -> Reply<'a, Vec<VenueTrade>> {
         Box::pin(async move {
             let mut trades: Vec<VenueTrade> = Vec::new();
-            let mut from = from;
+            let mut from = seen.trade_id.map_or(0, |last| last + 1);
             loop {
                 let page = self.0.trades(symbol, ("fromId", &from.to_string())).await?;
                 let (count, last) = (page.len(), page.last().map(|trade| trade.id));
@@ -148,6 +156,10 @@ impl Venue for Binance {
             let body: AccountBody = self.0.signed(Method::GET, "/api/v3/account", Params::default).await?;
             Ok(body.balances.into_iter().map(Into::into).collect())
         })
+    }
+
+    fn positions(&self) -> Reply<'_, Vec<VenuePosition>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn rules<'a>(&'a self, symbol: &'a str) -> Reply<'a, SymbolRules> {
@@ -178,11 +190,11 @@ impl Venue for Binance {
         self.0.budget.entries_throttled()
     }
 
-    fn user_stream(
-        &self,
-        sink: Sink,
-        pings: UnboundedReceiver<u64>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {
         Box::pin(super::stream::run(self.0.clone(), sink, pings))
+    }
+
+    fn price_stream(&self, sink: PriceSink, wanted: UnboundedReceiver<String>) -> Running {
+        Box::pin(super::prices::run(self.0.clone(), sink, wanted))
     }
 }

@@ -65,6 +65,7 @@ fn recorded_spot_requests_are_reproduced() {
             id: uuid::Uuid::nil(),
             client_order_id: field(sent, "newClientOrderId").unwrap().into(),
             parent: None,
+            market: orders::Market::Spot,
             symbol: field(sent, "symbol").unwrap().into(),
             side: if field(sent, "side") == Some("BUY") { Side::Buy } else { Side::Sell },
             kind: match kind {
@@ -75,6 +76,7 @@ fn recorded_spot_requests_are_reproduced() {
             quantity: decimal("quantity").unwrap(),
             price: decimal("price"),
             stop_price: decimal("stopPrice"),
+            trail: None,
             time_in_force: match field(sent, "timeInForce") {
                 Some("IOC") => Some(TimeInForce::Ioc),
                 Some("FOK") => Some(TimeInForce::Fok),

@@ -1,12 +1,15 @@
 //! Binance's JSON, as far as it is used, and its words for ours.
 
 use orders::reconcile::{VenueOrder, VenueTrade};
-use orders::{Fill, Kind, Order, Side, Status, SymbolRules, TimeInForce};
+use orders::{Fill, Kind, Market, Order, Side, Status, SymbolRules, TimeInForce};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::sign::Params;
 use crate::{Balance, Receipt, Report, VenueError};
+
+/// `trailingDelta` is in hundredths of a per cent.
+const BASIS_POINTS: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
 fn unreadable(what: &str) -> VenueError {
     VenueError::Lost(format!("the venue's answer has an unknown {what}"))
@@ -67,6 +70,9 @@ pub fn order_params(order: &Order) -> Params {
     if let Some(stop_price) = order.stop_price {
         params.add("stopPrice", number(stop_price));
     }
+    if let Some(trail) = order.trail {
+        params.add("trailingDelta", number(trail * BASIS_POINTS));
+    }
     if order.kind.needs_price() && !order.post_only {
         params.add("timeInForce", upper_time_in_force(order.time_in_force));
     }
@@ -122,6 +128,8 @@ fn upper_kind(order: &Order) -> &'static str {
         Kind::StopLoss => "STOP_LOSS",
         Kind::StopLimit => "STOP_LOSS_LIMIT",
         Kind::TakeProfit => "TAKE_PROFIT",
+        // Binance spot's trailing stop is a stop with a delta.
+        Kind::TrailingStop => "STOP_LOSS",
     }
 }
 
@@ -144,6 +152,7 @@ pub struct OrderBody {
     orig_client_order_id: Option<String>,
     price: Option<Decimal>,
     stop_price: Option<Decimal>,
+    trailing_delta: Option<Decimal>,
     orig_qty: Decimal,
     executed_qty: Decimal,
     status: String,
@@ -179,6 +188,8 @@ impl OrderBody {
             quantity: self.orig_qty,
             price: above_zero(self.price),
             stop_price: above_zero(self.stop_price),
+            trail: above_zero(self.trailing_delta).map(|delta| delta / BASIS_POINTS),
+            reduce_only: false,
             time_in_force: time_in_force(&self.time_in_force),
             post_only: self.kind == "LIMIT_MAKER",
             status: status(&self.status)?,
@@ -329,6 +340,7 @@ impl From<SymbolBody> for SymbolRules {
             symbol: body.symbol,
             base: body.base_asset,
             quote: body.quote_asset,
+            market: Market::Spot,
         }
     }
 }
@@ -348,6 +360,8 @@ pub struct ReportBody {
     p: Decimal,
     #[serde(rename = "P")]
     stop_price: Decimal,
+    #[serde(rename = "d")]
+    trailing_delta: Option<Decimal>,
     x: String,
     #[serde(rename = "X")]
     status: String,
@@ -390,6 +404,8 @@ impl ReportBody {
                 quantity: self.q,
                 price: above_zero(Some(self.p)),
                 stop_price: above_zero(Some(self.stop_price)),
+                trail: above_zero(self.trailing_delta).map(|delta| delta / BASIS_POINTS),
+                reduce_only: false,
                 time_in_force: time_in_force(&self.f),
                 post_only: self.o == "LIMIT_MAKER",
                 status: status(&self.status)?,
