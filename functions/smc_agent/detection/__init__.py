@@ -28,6 +28,7 @@ from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events, active_z
 from smc_agent.detection.kernel import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
+from smc_agent.detection.timeframes import TimeframeDetector, TimeframeEvent, TimeframeEvents, detect_timeframes
 
 __all__ = [
     "KINDS",
@@ -39,7 +40,11 @@ __all__ = [
     "Detector",
     "Event",
     "Events",
+    "TimeframeDetector",
+    "TimeframeEvent",
+    "TimeframeEvents",
     "active_zones",
     "detect",
+    "detect_timeframes",
     "rule_text",
 ]
