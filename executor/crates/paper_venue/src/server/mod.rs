@@ -7,8 +7,15 @@ mod connection;
 mod control;
 mod day;
 mod error;
+mod futures;
+mod futures_account;
+mod futures_control;
+mod futures_market;
+mod futures_reports;
+mod futures_trading;
 mod hub;
 mod limits;
+mod listen_keys;
 mod market_data;
 mod market_messages;
 mod market_streams;
@@ -38,10 +45,15 @@ pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/paper/v1/bar", post(control::bar))
         .route("/paper/v1/continue", post(control::go_on))
+        .route("/paper/v1/funding", post(futures_control::funding))
         .route("/paper/v1/accounts/{name}", get(control::account))
-        .route("/ws-api/v3", any(ws_api::upgrade))
+        .route("/ws-api/v3", any(ws_api::spot))
+        .route("/ws-fapi/v1", any(ws_api::futures))
         .route("/ws", any(market_streams::raw))
         .route("/ws/{*streams}", any(market_streams::raw))
+        .route("/public/ws", any(market_streams::futures))
+        .route("/market/ws", any(market_streams::futures))
+        .route("/private/ws", any(market_streams::futures))
         .route("/stream", any(market_streams::combined))
         .fallback(rest::answer)
         .layer(DefaultBodyLimit::max(MAX_BODY))
