@@ -69,6 +69,9 @@ impl Account {
 
     /// Moves `amount` from free to locked; negative: back.
     pub(crate) fn lock(&mut self, asset: &str, amount: Decimal) {
+        if amount.is_zero() {
+            return;
+        }
         let balance = self.balance_mut(asset);
         balance.free -= amount;
         balance.locked += amount;

@@ -51,7 +51,7 @@ impl Refusal {
 
     /// The same refusal in the codes of Binance's swaps.
     #[must_use]
-    pub fn as_swap(self) -> Self {
+    pub fn into_swap(self) -> Self {
         let swap = [
             ("Filter failure: PRICE_FILTER", -4014, "Price not increased by tick size."),
             ("Filter failure: LOT_SIZE", -1111, "Precision is over the maximum defined for this asset."),

@@ -47,7 +47,7 @@ impl Venue {
         if self.markets[market].rules.quote != MARGIN_ASSET {
             return Err(Refusal::invalid_symbol());
         }
-        self.check(account, market, new).map_err(Refusal::as_swap)?;
+        self.check(account, market, new).map_err(Refusal::into_swap)?;
         let algo = new.kind.has_trigger();
         // As at Binance, a conditional order meets these two when it is triggered.
         if !algo {
@@ -56,7 +56,7 @@ impl Venue {
             }
             self.check_margin(account, market, new)?;
         }
-        self.check_room(account, market, 1, usize::from(algo)).map_err(Refusal::as_swap)?;
+        self.check_room(account, market, 1, usize::from(algo)).map_err(Refusal::into_swap)?;
 
         let id = self.insert(account, market, new, None, Decimal::ZERO);
         self.report(id, Execution::New);

@@ -38,13 +38,15 @@ pub(crate) async fn raw(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: We
     serve(shared, upgrade, &names, false, "")
 }
 
-/// `/public/ws`, `/market/ws`, `/private/ws?listenKey=`: streams as futures tell them.
+/// `/public/ws[/<stream>...]`, `/market/ws`, `/private/ws?listenKey=`: streams as futures tell them.
 pub(crate) async fn futures(
     State(shared): State<Arc<Shared>>,
+    uri: Uri,
     Query(query): Query<Streams>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    serve(shared, upgrade, &query.listen_key, false, FUTURES)
+    let names = uri.path().split_once("/ws").map_or("", |(_, names)| names);
+    serve(shared, upgrade, &format!("{names}/{}", query.listen_key), false, FUTURES)
 }
 
 /// `/stream?streams=<stream>[/<stream>...]`: messages wrapped with the stream's name.
