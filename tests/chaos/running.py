@@ -30,6 +30,8 @@ PATIENCE = 45.0
 # Beyond the stated turn: a refused or lost protective order is tried again after 1 s, a lost one asked for up to 7 s.
 LONGEST_BARE = 12.0
 POLL = 0.1
+# A cancel that did not get through is repeated after a second.
+TRIED_AGAIN_WITHIN = 1.2
 DUST = Decimal("0.00012")
 
 T = TypeVar("T")
@@ -273,15 +275,20 @@ class Run:
         self.report.failures += [f"in the database: {text}" for text in found]
 
     def _at_rest(self) -> dict[str, Any]:
-        """The account once no outcome is open and everything filled is protected."""
+        """The account once no outcome is open, everything filled is protected, and nothing is tried again any more."""
         until = time.monotonic() + PATIENCE
+        still_since, before = time.monotonic(), None
         while True:
             snapshot = self._insist(self._drain)
             unsettled = any(order["status"] in ("pending", "unknown") for order in snapshot["open_orders"])
-            if not unsettled and all(is_dust(item, self.brackets) for item in snapshot["unprotected"]):
+            settled = not unsettled and all(is_dust(item, self.brackets) for item in snapshot["unprotected"])
+            if not settled or snapshot["open_orders"] != before:
+                still_since, before = time.monotonic(), snapshot["open_orders"]
+            elif time.monotonic() - still_since > TRIED_AGAIN_WITHIN:
                 return snapshot
             if time.monotonic() > until:
-                self.report.failures.append(f"never came to rest: {json.dumps(snapshot)[:800]}")
+                self.report.failures.append("never came to rest: see at_rest.json")
+                (self.folder / "at_rest.json").write_text(json.dumps(snapshot, indent=1))
                 return snapshot
             time.sleep(POLL)
 

@@ -56,6 +56,8 @@ pub struct Account {
     pub stream_up: bool,
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
     pub generation: u64,
+    /// The venue is being asked for everything.
+    pub gathering: bool,
     stopping: Option<oneshot::Sender<()>>,
 }
 
@@ -72,6 +74,8 @@ pub struct Surroundings {
     pub journal: Writer,
     pub outbox: Outbox,
     pub inject_delay: Duration,
+    /// How often the venue is asked for what the user stream may have lost.
+    pub audit_every: Duration,
 }
 
 impl Account {
@@ -85,14 +89,14 @@ impl Account {
             let _ = stream_inbox.send(Message::Stream(event));
         });
         let stream = venue.user_stream(deliver, ping_requests);
-        let clock = Arc::clone(&venue);
+        let (clock, audits) = (Arc::clone(&venue), audit_regularly(inbox.clone(), around.audit_every));
         tokio::spawn(async move {
             // The stream's subscription is stamped with the venue's time, so that is measured first.
             while let Err(error) = clock.measure_clock().await {
                 tracing::warn!(%error, "the venue's clock could not be measured; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            tokio::join!(stream, keep_clock(clock));
+            tokio::join!(stream, keep_clock(clock), audits);
         });
         let account = Self {
             state,
@@ -117,6 +121,7 @@ impl Account {
             ready: false,
             stream_up: false,
             generation: 0,
+            gathering: false,
             stopping: None,
         };
         tokio::spawn(account.run(messages));
@@ -191,6 +196,7 @@ impl Account {
                 }
                 self.stream_up = false;
                 self.ready = false;
+                self.gathering = false;
                 self.generation += 1;
                 for drain in &mut self.drains {
                     drain.pinged = None;
@@ -287,6 +293,12 @@ impl Account {
             tokio::time::sleep(delay).await;
             let _ = inbox.send(Message::Wake(wake));
         });
+    }
+}
+
+async fn audit_regularly(inbox: UnboundedSender<Message>, every: Duration) {
+    while inbox.send(Message::Wake(Wake::Audit)).is_ok() {
+        tokio::time::sleep(every).await;
     }
 }
 

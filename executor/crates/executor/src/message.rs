@@ -97,6 +97,7 @@ pub enum Wake {
         symbol: String,
     },
     Gather,
+    Audit,
     /// The venue has told positions: whether the fills add up to them.
     ComparePositions,
 }

@@ -58,6 +58,7 @@ impl Account {
             Wake::Protect { entry } => self.protect(entry, false),
             Wake::Flatten { symbol } => self.continue_flatten(&symbol),
             Wake::Gather => self.start_gathering(),
+            Wake::Audit => self.audit(),
             Wake::ComparePositions => self.compare_positions(),
         }
     }

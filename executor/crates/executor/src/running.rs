@@ -70,6 +70,7 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
             journal: writer.clone(),
             outbox,
             inject_delay: Duration::from_millis(config.inject_delay_ms),
+            audit_every: Duration::from_secs(config.audit_every_s.max(1)),
         };
         tracing::info!(account = %account.id, user = %account.user_id, exchange = account.exchange.name(), quote = %account.quote_asset, "account taken up");
         accounts.push(Account::start(replayed.state, venue, around));
