@@ -10,11 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use venues::{Access, Venue};
 
-use crate::account::{Account, Handle, Message, Surroundings};
+use crate::account::{Account, Handle, Surroundings};
 use crate::config::{AccountConfig, Config};
 use crate::envelope::Keys;
 use crate::gate::Gate;
 use crate::journaling::Writer;
+use crate::message::Message;
 use crate::replaying::replay;
 use crate::sink::{self, Sink};
 use crate::{http, inbox};
