@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ccxt.async_support as ccxt
+import ccxt.pro as ccxt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.executor.running_executor import Executor
@@ -58,6 +58,7 @@ def ccxt_client(venue: PaperVenue, key: str, secret: str) -> Any:
         name: url.replace("https://api.binance.com", venue.url) if isinstance(url, str) else url
         for name, url in client.urls["api"].items()
     }
+    client.urls["api"]["ws"] = {"ws-api": {"spot": venue.url.replace("http", "ws", 1) + "/ws-api/v3"}}
     return client
 
 
@@ -68,7 +69,7 @@ def elapsed_ms(begun: float) -> float:
 async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[str, list[float]]:
     caller = Caller(executor)
     client = ccxt_client(venue, "key-of-carol", "secret-of-carol")
-    names = ("executor, until acknowledged", "executor, seen by a Python caller", "ccxt async")
+    names = ("executor, until acknowledged", "executor, seen by a Python caller", "ccxt async", "ccxt.pro WebSocket")
     times: dict[str, list[float]] = {name: [] for name in names}
     try:
         await client.load_markets()
@@ -79,12 +80,17 @@ async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[st
             begun = time.perf_counter()
             placed = await client.create_order("BTC/USDT", "limit", "buy", 0.001, 45000)
             direct = elapsed_ms(begun)
+            begun = time.perf_counter()
+            placed_ws = await client.create_order_ws("BTC/USDT", "limit", "buy", 0.001, 45000)
+            ws = elapsed_ms(begun)
             if turn >= WARM_UP:
                 times["executor, until acknowledged"].append(answer["latency_ms"])
                 times["executor, seen by a Python caller"].append(seen)
                 times["ccxt async"].append(direct)
+                times["ccxt.pro WebSocket"].append(ws)
             caller.command("cancel", {"order_id": answer["command_id"]})
             await client.cancel_order(placed["id"], "BTC/USDT")
+            await client.cancel_order(placed_ws["id"], "BTC/USDT")
     finally:
         await client.close()
     return times
@@ -121,8 +127,9 @@ def main() -> None:
             venue.bar("50000", "50000", "50000", "50000")
             executor.start()
             times = asyncio.run(measure(options.orders, venue, executor))
-            handed = re.findall(r"handed to the connection.*?us=(\d+)", executor.text())[-options.orders :]
-            result = figures({"executor, until handed over": [int(us) / 1000 for us in handed]} | times)
+            stages = re.findall(r"placed .*?journaled_us=(\d+) written_us=(\d+) acknowledged_us=(\d+)", executor.text())[-options.orders :]
+            cols = [[int(us) / 1000 for us in col] for col in zip(*stages, strict=True)]
+            result = figures(dict(zip(("journaled", "written", "acked"), cols, strict=True)) | {"written-journaled": [b-a for a,b in zip(cols[0],cols[1])], "acked-written": [b-a for a,b in zip(cols[1],cols[2])]} | times)
         finally:
             if executor.process is not None and executor.process.poll() is None:
                 executor.stop()

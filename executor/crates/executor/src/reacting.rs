@@ -193,8 +193,9 @@ impl Account {
         let command = self.waiting.contains_key(&order_id).then_some(order_id);
         let latency_us = self.latency_us(order_id, sent);
         if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
-            let us = sent.duration_since(waiter.received).as_micros();
-            tracing::debug!(order = %order_id, us, "journaled and handed to the connection");
+            let since = |moment: Instant| moment.saturating_duration_since(waiter.received).as_micros();
+            let written = result.as_ref().ok().and_then(|receipt| receipt.written);
+            tracing::debug!(order = %order_id, journaled_us = since(sent), written_us = written.map(since), acknowledged_us = since(Instant::now()), "placed");
         }
         let id = tracked.order.id;
         let answer = match result {

@@ -6,45 +6,84 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Account;
+use super::order_entry::Entered;
 use super::sign::Params;
 use crate::{Reason, VenueError};
 
+pub const KEY_HEADER: &str = "X-MBX-APIKEY";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 /// Where a 429 does not say how long.
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
-struct ErrorBody {
-    code: i64,
-    msg: String,
+pub struct ErrorBody {
+    pub code: i64,
+    pub msg: String,
+}
+
+/// One request: where it goes over REST and, where `ws` is not empty, over the WebSocket API.
+pub struct Call {
+    pub method: Method,
+    pub path: &'static str,
+    pub ws: &'static str,
+    pub params: Params,
+}
+
+impl Call {
+    pub fn get(path: &'static str, params: Params) -> Self {
+        Self { method: Method::GET, path, ws: "", params }
+    }
 }
 
 impl Account {
-    pub async fn public<T: for<'de> Deserialize<'de>>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
-        self.exchange(Method::GET, path, params.encoded(), false).await
+    pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
+        self.exchange(&Method::GET, path, params.encoded(), false).await
     }
 
-    /// A signed request. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once more.
-    pub async fn signed<T: for<'de> Deserialize<'de>>(
-        &self,
-        method: Method,
-        path: &str,
-        params: impl Fn() -> Params,
-    ) -> Result<T, VenueError> {
-        let first = self.exchange(method.clone(), path, self.signer.signed(params(), self.venue_ms()), true).await;
-        match first {
+    /// A signed request over REST. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once
+    /// more.
+    pub async fn signed<T: DeserializeOwned>(&self, call: &Call) -> Result<T, VenueError> {
+        let send = || {
+            let text = self.signer.signed(call.params.clone(), self.venue_ms());
+            self.exchange(&call.method, call.path, text, true)
+        };
+        match send().await {
             Err(VenueError::Refused { code: -1021, .. }) => {
                 self.measure().await?;
-                self.exchange(method, path, self.signer.signed(params(), self.venue_ms()), true).await
+                send().await
             }
             other => other,
         }
     }
 
-    async fn exchange<T: for<'de> Deserialize<'de>>(
+    /// A signed request of order entry: over the WebSocket where it is up, else over REST. Only what certainly never left is sent
+    /// the other way.
+    pub async fn entered<T: DeserializeOwned>(&self, call: &Call) -> Result<Entered<T>, VenueError> {
+        if let Some(retry_after) = self.budget.banned_for() {
+            return Err(VenueError::Throttled { retry_after, banned: true });
+        }
+        let send = || self.entry.send(call.ws, self.signer.signed_json(call.params.clone(), self.venue_ms()));
+        let mut answer = send().await;
+        if matches!(answer, Err(VenueError::Refused { code: -1021, .. })) {
+            self.measure().await?;
+            answer = send().await;
+        }
+        match answer {
+            Ok(answer) => {
+                let body = serde_json::from_str(answer.result.get()).map_err(|error| unreadable_answer(&error))?;
+                Ok(Entered { body, written: Some(answer.written) })
+            }
+            Err(VenueError::NotSent(_)) => Ok(Entered { body: self.signed(call).await?, written: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
         text: String,
         with_key: bool,
@@ -52,25 +91,18 @@ impl Account {
         if let Some(retry_after) = self.budget.banned_for() {
             return Err(VenueError::Throttled { retry_after, banned: true });
         }
-        let in_body = method == Method::POST;
-        let url = if in_body || text.is_empty() {
-            format!("{}{path}", self.http.base)
-        } else {
-            format!("{}{path}?{text}", self.http.base)
-        };
+        let (url, text) = url_and_body(&self.http.base, method, path, text);
         let mut request = Request::builder().method(method).uri(url);
         if with_key {
-            request = request.header("X-MBX-APIKEY", self.signer.api_key());
+            request = request.header(KEY_HEADER, self.signer.api_key());
         }
-        let body = if in_body {
-            request = request.header("Content-Type", "application/x-www-form-urlencoded");
-            Bytes::from(text)
-        } else {
-            Bytes::new()
-        };
+        if !text.is_empty() {
+            request = request.header("Content-Type", FORM);
+        }
         // The message names no URL: a signed one would be in the logs.
-        let request =
-            request.body(Full::new(body)).map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
+        let request = request
+            .body(Full::new(Bytes::from(text)))
+            .map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
         let (parts, body) = self.http.send(request).await?;
         self.budget.read(&parts.headers);
         let status = parts.status.as_u16();
@@ -81,8 +113,7 @@ impl Account {
                 .and_then(|value| value.to_str().ok())
                 .and_then(|text| text.parse().ok());
             let retry_after = seconds.map_or(DEFAULT_WAIT, Duration::from_secs);
-            self.budget.block(retry_after, status == 418);
-            return Err(VenueError::Throttled { retry_after, banned: status == 418 });
+            return Err(self.budget.block(retry_after, status == 418));
         }
         if status >= 500 {
             return Err(VenueError::Lost(format!("the venue answered {status}")));
@@ -93,9 +124,21 @@ impl Account {
                 Err(_) => VenueError::Lost(format!("the venue answered {status} without a reason")),
             });
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| VenueError::Lost(format!("the venue's answer is unreadable: {error}")))
+        serde_json::from_slice(&body).map_err(|error| unreadable_answer(&error))
     }
+}
+
+/// URL and body: a POST carries its parameters in the body.
+pub fn url_and_body(base: &str, method: &Method, path: &str, text: String) -> (String, String) {
+    match (method, text.is_empty()) {
+        (&Method::POST, _) => (format!("{base}{path}"), text),
+        (_, true) => (format!("{base}{path}"), String::new()),
+        (_, false) => (format!("{base}{path}?{text}"), String::new()),
+    }
+}
+
+fn unreadable_answer(error: &serde_json::Error) -> VenueError {
+    VenueError::Lost(format!("the venue's answer is unreadable: {error}"))
 }
 
 /// What a Binance error code means. -1006 and -1007 are the two that leave the outcome open.

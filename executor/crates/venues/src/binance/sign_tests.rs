@@ -1,5 +1,5 @@
 use super::*;
-use crate::binance::wire::order_params;
+use crate::binance::spot::orders::place;
 use orders::{Kind, Order, Side, TimeInForce};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -87,7 +87,7 @@ fn recorded_spot_requests_are_reproduced() {
             reduce_only: false,
             post_only: kind == "LIMIT_MAKER",
         };
-        let ours = signer().signed(order_params(&order), 1_700_000_000_000);
+        let ours = signer().signed(place(&order).params, 1_700_000_000_000);
         assert_eq!(fields(&ours), fields(sent), "{}", case["description"]);
         reproduced += 1;
     }

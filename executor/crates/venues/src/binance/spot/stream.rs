@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::Account;
-use super::sign::Params;
-use super::wire::{PositionBody, ReportBody};
+use super::events::{PositionBody, ReportBody};
+use crate::binance::Account;
+use crate::binance::sign::Params;
 use crate::{Sink, StreamEvent};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -55,14 +55,9 @@ async fn connect(account: &Account) -> Result<Socket, String> {
     // Latency of single small frames: no Nagle.
     let (mut socket, _) =
         connect_async_with_config(&account.ws_api_url, None, true).await.map_err(|error| error.to_string())?;
-    // The signature is over the parameters sorted by name.
-    let timestamp = account.venue_ms();
-    let mut params = Params::default();
-    params.add("apiKey", account.signer.api_key()).add("recvWindow", "5000").add("timestamp", timestamp.to_string());
-    let signature = account.signer.sign(&params.encoded());
-    let request = json!({"id": "subscribe", "method": "userDataStream.subscribe.signature", "params": {
-        "apiKey": account.signer.api_key(), "recvWindow": 5000, "timestamp": timestamp, "signature": signature}});
-    socket.send(Message::text(request.to_string())).await.map_err(|error| error.to_string())?;
+    let params = account.signer.signed_json(Params::default(), account.venue_ms());
+    let request = format!(r#"{{"id":"subscribe","method":"userDataStream.subscribe.signature","params":{params}}}"#);
+    socket.send(Message::text(request)).await.map_err(|error| error.to_string())?;
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message.map_err(|error| error.to_string())? else { continue };
         let answer: Value = serde_json::from_str(&text).map_err(|error| format!("unreadable answer: {error}"))?;
