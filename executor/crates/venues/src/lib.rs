@@ -12,10 +12,27 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 mod binance;
+#[allow(dead_code)] // its client comes with the next commit
+mod bybit;
+mod clock;
 mod connect;
+mod conversation;
+#[allow(dead_code)] // its client comes with the next commit
+mod fields;
 mod http;
+mod last_prices;
+#[allow(dead_code)] // its client comes with the next commit
+mod okx;
+mod params;
+#[allow(dead_code)] // its client comes with the next commit
+mod pause;
+mod request;
+#[allow(dead_code)] // Binance reads the rest of it
+mod unified;
 
 pub use connect::{Access, AddressError, Protocol, connect};
+pub use request::Request;
+pub use unified::{Keys, sign};
 
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send + 'a>>;
 

@@ -45,7 +45,7 @@ pub(crate) async fn combined(
 
 fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, names: &str, combined: bool) -> Response {
     let names: Vec<String> = names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    upgrade.on_upgrade(move |socket| {
+    upgrade.read_buffer_size(connection::READ_BUFFER).on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let mut store = shared.store();
         for name in &names {

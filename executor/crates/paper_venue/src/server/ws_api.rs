@@ -32,7 +32,7 @@ struct Request {
 }
 
 pub(crate) async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(move |socket| {
+    upgrade.read_buffer_size(connection::READ_BUFFER).on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let answers = Arc::clone(&shared);
         let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text);

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Account;
 use super::order_entry::Entered;
-use super::sign::Params;
+use super::sign::Call;
+use crate::params::Params;
+use crate::request::Request;
 use crate::{Reason, VenueError};
 
-pub const KEY_HEADER: &str = "X-MBX-APIKEY";
-pub const FORM: &str = "application/x-www-form-urlencoded";
 /// Where a 429 does not say how long.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
@@ -24,32 +21,17 @@ pub struct ErrorBody {
     pub msg: String,
 }
 
-/// One request: where it goes over REST and, where `ws` is not empty, over the WebSocket API.
-pub struct Call {
-    pub method: Method,
-    pub path: &'static str,
-    pub ws: &'static str,
-    pub params: Params,
-}
-
-impl Call {
-    pub fn get(path: &'static str, params: Params) -> Self {
-        Self { method: Method::GET, path, ws: "", params }
-    }
-}
-
 impl Account {
     pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
-        self.exchange(&Method::GET, path, params.encoded(), false).await
+        let query = params.encoded();
+        let mark = if query.is_empty() { "" } else { "?" };
+        self.exchange(Request::public(format!("{}{path}{mark}{query}", self.http.base))).await
     }
 
     /// A signed request over REST. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once
     /// more.
     pub async fn signed<T: DeserializeOwned>(&self, call: &Call) -> Result<T, VenueError> {
-        let send = || {
-            let text = self.signer.signed(call.params.clone(), self.venue_ms());
-            self.exchange(&call.method, call.path, text, true)
-        };
+        let send = || self.exchange(self.signer.request(&self.http.base, call, self.clock.venue_ms()));
         match send().await {
             Err(VenueError::Refused { code: -1021, .. }) => {
                 self.measure().await?;
@@ -65,7 +47,7 @@ impl Account {
         if let Some(retry_after) = self.budget.banned_for() {
             return Err(VenueError::Throttled { retry_after, banned: true });
         }
-        let send = || self.entry.send(call.ws, self.signer.signed_json(call.params.clone(), self.venue_ms()));
+        let send = || self.entry.send(call.ws, self.signer.signed_json(call.params.clone(), self.clock.venue_ms()));
         let mut answer = send().await;
         if matches!(answer, Err(VenueError::Refused { code: -1021, .. })) {
             self.measure().await?;
@@ -81,29 +63,11 @@ impl Account {
         }
     }
 
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        method: &Method,
-        path: &str,
-        text: String,
-        with_key: bool,
-    ) -> Result<T, VenueError> {
+    async fn exchange<T: DeserializeOwned>(&self, request: Request) -> Result<T, VenueError> {
         if let Some(retry_after) = self.budget.banned_for() {
             return Err(VenueError::Throttled { retry_after, banned: true });
         }
-        let (url, text) = url_and_body(&self.http.base, method, path, text);
-        let mut request = Request::builder().method(method).uri(url);
-        if with_key {
-            request = request.header(KEY_HEADER, self.signer.api_key());
-        }
-        if !text.is_empty() {
-            request = request.header("Content-Type", FORM);
-        }
-        // The message names no URL: a signed one would be in the logs.
-        let request = request
-            .body(Full::new(Bytes::from(text)))
-            .map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
-        let (parts, body) = self.http.send(request).await?;
+        let (parts, body) = self.http.send(request.into_http()?).await?;
         self.budget.read(&parts.headers);
         let status = parts.status.as_u16();
         if status == 429 || status == 418 {
@@ -125,15 +89,6 @@ impl Account {
             });
         }
         serde_json::from_slice(&body).map_err(|error| unreadable_answer(&error))
-    }
-}
-
-/// URL and body: a POST carries its parameters in the body.
-pub fn url_and_body(base: &str, method: &Method, path: &str, text: String) -> (String, String) {
-    match (method, text.is_empty()) {
-        (&Method::POST, _) => (format!("{base}{path}"), text),
-        (_, true) => (format!("{base}{path}"), String::new()),
-        (_, false) => (format!("{base}{path}?{text}"), String::new()),
     }
 }
 

@@ -10,34 +10,25 @@ mod symbols;
 mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use orders::{Market, SymbolRules};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use crate::clock::{Clock, now_ms};
 use crate::connect::Access;
 use crate::http::{AddressError, Http, check_address};
+use crate::params::Params;
 use crate::{Reason, Venue, VenueError};
 use budget::Budget;
 use order_entry::OrderEntry;
-use sign::{Params, Signer};
+use sign::Signer;
 use symbols::ExchangeInfoBody;
 
 /// # Errors
 /// [`AddressError`]: one of the addresses cannot be used.
 pub fn connect(market: Market, access: Access) -> Result<Arc<dyn Venue>, AddressError> {
-    let account = Arc::new(Account {
-        market,
-        http: Http::new(&access.rest_url)?,
-        ws_api_url: check_address(&access.ws_api_url, &["ws", "wss"])?,
-        market_ws_url: check_address(&access.market_ws_url, &["ws", "wss"])?,
-        signer: Signer::new(access.api_key, access.api_secret),
-        clock_offset: AtomicI64::new(0),
-        budget: Budget::default(),
-        entry: OrderEntry::default(),
-    });
+    let account = Arc::new(Account::new(market, access)?);
     Ok(match market {
         Market::Spot | Market::Swap => Arc::new(spot::Spot(account)),
     })
@@ -50,8 +41,7 @@ struct Account {
     signer: Signer,
     ws_api_url: String,
     market_ws_url: String,
-    /// The venue's clock less ours, milliseconds.
-    clock_offset: AtomicI64,
+    clock: Clock,
     budget: Budget,
     entry: OrderEntry,
 }
@@ -68,6 +58,19 @@ struct PriceBody {
 }
 
 impl Account {
+    fn new(market: Market, access: Access) -> Result<Self, AddressError> {
+        Ok(Self {
+            market,
+            http: Http::new(&access.rest_url)?,
+            ws_api_url: check_address(&access.ws_api_url, &["ws", "wss"])?,
+            market_ws_url: check_address(&access.market_ws_url, &["ws", "wss"])?,
+            signer: Signer::new(access.api_key, access.api_secret),
+            clock: Clock::default(),
+            budget: Budget::default(),
+            entry: OrderEntry::default(),
+        })
+    }
+
     /// A public path: the same words on both markets, under different roots.
     fn path(&self, name: &str) -> String {
         let root = match self.market {
@@ -77,22 +80,10 @@ impl Account {
         format!("{root}/{name}")
     }
 
-    /// The venue's clock, as last measured.
-    fn venue_ms(&self) -> i64 {
-        now_ms() + self.clock_offset.load(Ordering::Relaxed)
-    }
-
     async fn measure(&self) -> Result<(), VenueError> {
-        let before = now_ms();
+        let asked_ms = now_ms();
         let body: TimeBody = self.public(&self.path("time"), &Params::default()).await?;
-        let offset = body.server_time - (before + now_ms()) / 2;
-        self.clock_offset.store(offset, Ordering::Relaxed);
-        if offset.abs() > 1000 {
-            tracing::warn!(
-                offset_ms = offset,
-                "the venue's clock differs from ours; requests are stamped with the venue's"
-            );
-        }
+        self.clock.measured(asked_ms, body.server_time);
         Ok(())
     }
 
@@ -117,9 +108,4 @@ fn symbol_param(symbol: &str) -> Params {
     let mut params = Params::default();
     params.add("symbol", symbol);
     params
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

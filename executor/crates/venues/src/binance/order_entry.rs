@@ -8,18 +8,17 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::Account;
 use super::client::{DEFAULT_WAIT, ErrorBody, classify};
 use super::symbols::RateLimitBody;
 use crate::VenueError;
+use crate::conversation::{Socket, dial};
 use crate::http::TIMEOUT;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -31,8 +30,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Binance ends a connection after 24 h; its successor is up before that.
 const LIFETIME: Duration = Duration::from_secs(23 * 3600);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The way in; closed while there is no connection.
 #[derive(Default)]
@@ -89,9 +86,9 @@ pub async fn run(account: Arc<Account>) {
     let mut wait = FIRST_WAIT;
     loop {
         while connections.try_join_next().is_some() {}
-        let connecting = connect_async_with_config(&account.ws_api_url, None, true);
+        let connecting = dial(&account.ws_api_url);
         let reason = match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok((socket, _))) => {
+            Ok(Ok(socket)) => {
                 wait = FIRST_WAIT;
                 let (sender, requests) = unbounded_channel();
                 let (ageing, aged) = oneshot::channel();
@@ -110,7 +107,7 @@ pub async fn run(account: Arc<Account>) {
                     Err(_) => "the connection ended".to_owned(),
                 }
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(reason)) => reason,
             Err(_) => "no connection in time".to_owned(),
         };
         tracing::warn!(%reason, "order entry over the WebSocket is down; orders go over REST until it is back");

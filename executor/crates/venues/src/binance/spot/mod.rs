@@ -12,9 +12,11 @@ use ::orders::{Approved, Market, Oco, Order, SymbolRules};
 use rust_decimal::Decimal;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::client::Call;
-use super::sign::Params;
-use super::{Account, order_entry, prices};
+use super::prices::Trades;
+use super::sign::Call;
+use super::{Account, order_entry};
+use crate::last_prices;
+use crate::params::Params;
 use crate::{Balance, Holds, PriceSink, Receipt, Reply, Running, Sink, Venue, VenueError};
 use answers::{AccountBody, CancelBody, OcoBody, OrderBody, TradeBody};
 
@@ -149,6 +151,6 @@ impl Venue for Spot {
     }
 
     fn price_stream(&self, sink: PriceSink, wanted: UnboundedReceiver<String>) -> Running {
-        Box::pin(prices::run(self.0.clone(), sink, wanted))
+        Box::pin(last_prices::run(Trades::of(&self.0), sink, wanted))
     }
 }

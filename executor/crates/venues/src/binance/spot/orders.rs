@@ -5,9 +5,9 @@ use orders::{Kind, Oco, Order, Side};
 use rust_decimal::Decimal;
 
 use crate::VenueError;
-use crate::binance::client::Call;
-use crate::binance::sign::Params;
+use crate::binance::sign::Call;
 use crate::binance::words::{above_zero, number, side_word, time_in_force_word, unreadable};
+use crate::params::Params;
 
 /// `trailingDelta` is in hundredths of a per cent.
 pub const BASIS_POINTS: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
