@@ -30,6 +30,8 @@ impl Desk {
             market_ws_url: "ws://127.0.0.1:1".into(),
             api_key: "key".into(),
             api_secret: "secret".into(),
+            passphrase: String::new(),
+            is_demo: false,
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
         let account = Arc::new(Account::new(Market::Spot, access).unwrap());
