@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -28,10 +29,19 @@ impl Account {
         self.exchange(Request::public(format!("{}{path}{mark}{query}", self.http.base))).await
     }
 
+    /// A request that carries the account's key and no signature.
+    pub async fn with_key<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, VenueError> {
+        let headers = vec![self.signer.key_header()];
+        self.exchange(Request { method, url: format!("{}{path}", self.http.base), headers, body: None }).await
+    }
+
     /// A signed request over REST. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once
     /// more.
     pub async fn signed<T: DeserializeOwned>(&self, call: &Call) -> Result<T, VenueError> {
-        let send = || self.exchange(self.signer.request(&self.http.base, call, self.clock.venue_ms()));
+        let send = || {
+            let (params, at) = (call.params.clone(), self.clock.venue_ms());
+            self.exchange(self.signer.request(&self.http.base, &call.method, call.path, params, at))
+        };
         match send().await {
             Err(VenueError::Refused { code: -1021, .. }) => {
                 self.measure().await?;
@@ -103,11 +113,19 @@ pub fn classify(code: i64, message: String) -> VenueError {
         -1006 | -1007 => return VenueError::Lost(format!("{message} ({code})")),
         -2013 | -2011 if says("Unknown order") || code == -2013 => Reason::NoSuchOrder,
         -1121 => Reason::UnknownSymbol,
+        -2018 | -2019 => Reason::InsufficientBalance,
+        // Futures: past the trigger; a post-only order that would take.
+        -2021 | -5022 => Reason::WouldTrigger,
+        -4116 => Reason::DuplicateOrder,
+        -4120 | -1116 => Reason::Unsupported,
+        -4164 => Reason::FilterNotional,
+        -4014 => Reason::FilterPrice,
+        -1111 | -4003 | -4005 | -4023 => Reason::FilterLot,
         -1015 | -1003 => Reason::OrderRate,
         -1013 if says("LOT_SIZE") => Reason::FilterLot,
         -1013 if says("NOTIONAL") => Reason::FilterNotional,
         -1013 if says("PRICE") => Reason::FilterPrice,
-        -2010 | -1013 | -2021 if WOULD_TRIGGER.iter().any(|text| says(text)) => Reason::WouldTrigger,
+        -2010 | -1013 if WOULD_TRIGGER.iter().any(|text| says(text)) => Reason::WouldTrigger,
         -2010 if says("insufficient balance") => Reason::InsufficientBalance,
         -2010 if says("Duplicate order") => Reason::DuplicateOrder,
         _ => Reason::Other,
@@ -115,10 +133,9 @@ pub fn classify(code: i64, message: String) -> VenueError {
     VenueError::Refused { reason, code, message }
 }
 
-const WOULD_TRIGGER: [&str; 4] = [
+const WOULD_TRIGGER: [&str; 3] = [
     "would trigger immediately",
     "would immediately match and take",
-    "would immediately trigger",
     "relationship of the prices for the orders is not correct",
 ];
 

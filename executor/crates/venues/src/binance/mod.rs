@@ -4,9 +4,11 @@ mod budget;
 mod client;
 mod order_entry;
 mod prices;
-mod sign;
+pub mod sign;
 mod spot;
 mod symbols;
+pub mod unified;
+mod usdm;
 mod words;
 
 use std::sync::Arc;
@@ -30,7 +32,8 @@ use symbols::ExchangeInfoBody;
 pub fn connect(market: Market, access: Access) -> Result<Arc<dyn Venue>, AddressError> {
     let account = Arc::new(Account::new(market, access)?);
     Ok(match market {
-        Market::Spot | Market::Swap => Arc::new(spot::Spot(account)),
+        Market::Spot => Arc::new(spot::Spot(account)),
+        Market::Swap => Arc::new(usdm::Usdm(account)),
     })
 }
 

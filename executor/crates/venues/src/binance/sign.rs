@@ -37,27 +37,29 @@ impl Signer {
         Self { api_key: Zeroizing::new(api_key), secret: Secret::new(secret) }
     }
 
+    pub fn key_header(&self) -> (&'static str, String) {
+        ("X-MBX-APIKEY", self.api_key.to_string())
+    }
+
     fn sign(&self, text: &str) -> String {
         hex::encode(self.secret.sign(&[text]))
     }
 
-    /// `call` over REST, stamped and signed. A POST carries its parameters in the body.
-    pub fn request(&self, base: &str, call: &Call, timestamp_ms: i64) -> Request {
-        let mut params = call.params.clone();
+    /// A request over REST, stamped and signed: what changes something carries its parameters in the body, but for a DELETE.
+    pub fn request(&self, base: &str, method: &Method, path: &str, mut params: Params, timestamp_ms: i64) -> Request {
         params.add("recvWindow", RECV_WINDOW).add("timestamp", timestamp_ms.to_string());
         let mut text = params.encoded();
         let signature = self.sign(&text);
         text.push_str("&signature=");
         text.push_str(&signature);
-        let mut headers = vec![("X-MBX-APIKEY", self.api_key.to_string())];
-        let (url, body) = match call.method {
-            Method::POST => {
-                headers.push(("Content-Type", "application/x-www-form-urlencoded".into()));
-                (format!("{base}{}", call.path), Some(text))
-            }
-            _ => (format!("{base}{}?{text}", call.path), None),
+        let mut headers = vec![self.key_header()];
+        let (url, body) = if matches!(*method, Method::POST | Method::PUT) {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded".into()));
+            (format!("{base}{path}"), Some(text))
+        } else {
+            (format!("{base}{path}?{text}"), None)
         };
-        Request { method: call.method.clone(), url, headers, body }
+        Request { method: method.clone(), url, headers, body }
     }
 
     /// `params` as the WebSocket API wants them: a JSON object, signed over the pairs sorted by name.

@@ -17,7 +17,7 @@ fn binances_published_example_signs_to_its_published_signature() {
 fn values_are_percent_encoded_before_signing() {
     let mut params = Params::default();
     params.add("symbol", "这是测试币456").add("x", "a b&c=d");
-    let request = signer().request("https://host", &Call::get("/path", params), 7);
+    let request = signer().request("https://host", &Method::GET, "/path", params, 7);
     let sent = request.url.strip_prefix("https://host/path?").unwrap();
     let (signed, signature) = sent.rsplit_once("&signature=").unwrap();
     assert_eq!(

@@ -26,7 +26,7 @@ pub fn side_word(side: Side) -> &'static str {
 
 pub fn status(text: &str) -> Result<Status, VenueError> {
     match text {
-        "NEW" | "PENDING_NEW" | "PENDING_CANCEL" => Ok(Status::Open),
+        "NEW" | "PENDING_NEW" | "PENDING_CANCEL" | "NEW_INSURANCE" | "NEW_ADL" => Ok(Status::Open),
         "PARTIALLY_FILLED" => Ok(Status::PartiallyFilled),
         "FILLED" => Ok(Status::Filled),
         "CANCELED" => Ok(Status::Cancelled),
@@ -56,9 +56,4 @@ pub fn time_in_force_word(time_in_force: Option<TimeInForce>) -> &'static str {
 /// Binance writes 0 where there is no price.
 pub fn above_zero(value: Option<Decimal>) -> Option<Decimal> {
     value.filter(|value| !value.is_zero())
-}
-
-/// A number without trailing zeros, never in scientific notation.
-pub fn number(value: Decimal) -> String {
-    value.normalize().to_string()
 }

@@ -6,14 +6,20 @@ use rust_decimal::Decimal;
 
 use crate::VenueError;
 use crate::binance::sign::Call;
-use crate::binance::words::{above_zero, number, side_word, time_in_force_word, unreadable};
+use crate::binance::words::{above_zero, side_word, time_in_force_word, unreadable};
+use crate::fields::number;
 use crate::params::Params;
 
 /// `trailingDelta` is in hundredths of a per cent.
 pub const BASIS_POINTS: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
 pub fn place(order: &Order) -> Call {
-    Call { method: Method::POST, path: "/api/v3/order", ws: "order.place", params: order_params(order) }
+    place_for(order, None)
+}
+
+/// The same; a market order's quantity may be given by its cost instead.
+pub fn place_for(order: &Order, cost: Option<String>) -> Call {
+    Call { method: Method::POST, path: "/api/v3/order", ws: "order.place", params: order_params(order, cost) }
 }
 
 pub fn place_oco(oco: &Oco) -> Call {
@@ -27,10 +33,13 @@ pub fn cancel(symbol: &str, client_order_id: &str) -> Call {
 }
 
 /// A new order's parameters.
-fn order_params(order: &Order) -> Params {
+fn order_params(order: &Order, cost: Option<String>) -> Params {
     let mut params = Params::default();
-    params.add("symbol", &order.symbol).add("side", side_word(order.side));
-    params.add("type", kind_word(order)).add("quantity", number(order.quantity));
+    params.add("symbol", &order.symbol).add("side", side_word(order.side)).add("type", kind_word(order));
+    match cost {
+        Some(cost) => params.add("quoteOrderQty", cost),
+        None => params.add("quantity", number(order.quantity)),
+    };
     if let Some(price) = order.price {
         params.add("price", number(price));
     }
@@ -40,7 +49,7 @@ fn order_params(order: &Order) -> Params {
     if let Some(trail) = order.trail {
         params.add("trailingDelta", number(trail * BASIS_POINTS));
     }
-    if order.kind.needs_price() && !order.post_only {
+    if order.price.is_some() && !order.post_only {
         params.add("timeInForce", time_in_force_word(order.time_in_force));
     }
     params.add("newClientOrderId", &order.client_order_id).add("newOrderRespType", "FULL");
@@ -82,6 +91,7 @@ fn kind_word(order: &Order) -> &'static str {
         Kind::Limit => "LIMIT",
         Kind::StopLoss => "STOP_LOSS",
         Kind::StopLimit => "STOP_LOSS_LIMIT",
+        Kind::TakeProfit if order.price.is_some() => "TAKE_PROFIT_LIMIT",
         Kind::TakeProfit => "TAKE_PROFIT",
         // Binance spot's trailing stop is a stop with a delta.
         Kind::TrailingStop => "STOP_LOSS",
