@@ -1,22 +1,34 @@
 //! The executor: commands in, orders at the venue, state in Postgres. README.md tells how one order goes through these files.
 
 mod account;
+mod action;
 mod answer;
+mod answering;
+mod cancelling;
 mod clock;
 mod commanding;
 mod config;
+mod draining;
 mod envelope;
 mod fact;
+mod failing;
 mod flattening;
 mod gate;
+mod gathering;
 mod http;
 mod inbox;
 mod journaling;
+mod looking;
+mod message;
+mod placing;
+mod preparing;
 mod protecting;
 mod reacting;
 mod reconciling;
+mod replacing;
 mod replaying;
 mod resolving;
+mod row;
 mod rows;
 mod running;
 mod signing;
