@@ -1,4 +1,4 @@
-"""Order lists over Binance's protocol: OTO and OTOCO, by REST and by the WebSocket API's names; trailing stops on spot."""
+"""Order lists over Binance's protocol, OTO and OTOCO; trailing stops on spot."""
 
 from __future__ import annotations
 
