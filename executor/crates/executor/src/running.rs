@@ -140,7 +140,7 @@ fn venue_of(account: &AccountConfig) -> Result<Arc<dyn Venue>, String> {
         api_key: account.api_key.expose().to_owned(),
         api_secret: account.api_secret.expose().to_owned(),
         passphrase: String::new(),
-        is_demo: false,
+        testnet: false,
     };
     venues::connect(account.protocol(), account.market, access)
         .map_err(|error| format!("account {}: {error}", account.id))
