@@ -31,7 +31,7 @@ impl Desk {
             api_key: "key".into(),
             api_secret: "secret".into(),
             passphrase: String::new(),
-            is_demo: false,
+            testnet: false,
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
         let account = Arc::new(Account::new(Market::Spot, access).unwrap());

@@ -27,7 +27,7 @@ impl Book {
             api_key: "key".into(),
             api_secret: "secret".into(),
             passphrase: String::new(),
-            is_demo: false,
+            testnet: false,
         };
         let _ = rustls::crypto::ring::default_provider().install_default();
         let venue = Usdm(Arc::new(Account::new(Market::Swap, access).unwrap()));
