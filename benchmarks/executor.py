@@ -6,7 +6,7 @@ Each turn places one resting limit order through the executor's HTTP interface (
 connection), one with ccxt's async client (REST) and one with ccxt.pro (WebSocket API), then cancels all three (not
 measured). Stages, as the executor measures them from the moment a command's body is read: journaled (verified, judged,
 written, synced), written (the order's last byte is with the venue's socket), acknowledged (the venue's answer is read).
-`place` is what compares with ccxt's `create_order`: the client's call to its answer, in the process that has the socket.
+`place` compares with ccxt's `create_order`: the client's call to its answer, in the process that has the socket.
 Both journals are in --journal, by default a temporary folder; `--journal /dev/shm` shows it without the disk's part.
 """
 
