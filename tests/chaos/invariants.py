@@ -81,7 +81,7 @@ def doubled(placed: set[str], orders: list[dict[str, Any]], flattens: list[str])
 
 
 class Protection:
-    """How much of each bracket's filled quantity rests behind a stop or target, or has left through one."""
+    """How much of each bracket's filled quantity rests behind a stop, or has left through a stop or target."""
 
     def __init__(self, brackets: dict[str, Decimal], account: dict[str, Any]) -> None:
         bought: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -104,7 +104,8 @@ class Protection:
             if not net:
                 continue
             pairs = list(legs(entry, known))
-            covered = sum((max(resting.get(leg, Decimal(0)) for leg in pair) for pair in pairs), Decimal(0))
+            # A sale at market under the stop's id rests until the next bar's open.
+            covered = sum((resting.get(stop_leg, Decimal(0)) for stop_leg, _ in pairs), Decimal(0))
             gone = sum((sold[leg] for pair in pairs for leg in pair), Decimal(0))
             self.of[entry] = (net, covered + gone, stop)
 

@@ -77,9 +77,9 @@ class Run:
         self.proxy = FaultyProxy(self.venue.address) if scenario.cuts else None
         url = self.proxy.url if self.proxy else self.venue.url
         if books is None:
-            self.executor = Executor(folder, url)
+            self.executor = Executor(folder, url, audit_every_s=1)
         else:
-            self.executor = Executor(folder, url, books.url, account=books.account, user_id=books.user)
+            self.executor = Executor(folder, url, books.url, account=books.account, user_id=books.user, audit_every_s=1)
 
     # --- the run
 
