@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smc_agent.detection import kernel as k
+from smc_agent.detection.calendar import calendar
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.params import DetectionParams
-from smc_agent.detection.state import new_state, pack, unpack, with_room, with_slots
+from smc_agent.detection.state import new_state, pack, unpack, with_calendar, with_room, with_slots
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 _RULES = {
@@ -71,7 +72,9 @@ class Detector:
                 raise DetectionInputError(0, column, "must fit 64 bits") from None
         first_id = int(self._state.ints[k.NEXT_ID])
         out_i, out_f = self._state.out_i, self._state.out_f
-        count = self._run(self._bar, 0)[1]
+        row, count = self._run(self._bar, 0)
+        if row == 0:
+            count = self._run(self._bar, 0)[1]
         self._make_room()
         return rows(first_id, out_i[:count], out_f[:count]) if count else []
 
@@ -112,6 +115,10 @@ class Detector:
         if rule:
             self._make_room()
             raise DetectionInputError(row, COLUMNS[column], f"{_RULES[rule]} ({_shown(columns, row)})")
+        time = columns[0]
+        if row < len(time) and time[row] >= self._state.calendar[-1, k.FROM]:
+            ahead = calendar(self._params, int(time[row]), int(time[-1]), len(time) - row)
+            self._state = with_calendar(self._state, ahead)
         if len(self._state.zones_i) - self._state.ints[k.LIVE] < k.ZONES_PER_BAR:
             self._state = with_slots(self._state, 2 * len(self._state.zones_i))
         return row, count
