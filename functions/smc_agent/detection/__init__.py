@@ -60,9 +60,10 @@ other block events -> order_block, gap events and ifvg -> fvg, liquidity_sweep, 
 break, ..._close -> its ..._open; the others have none (None).
 """
 
+from smc_agent.detection.context import Context
 from smc_agent.detection.detector import Detector, detect
 from smc_agent.detection.errors import DetectionInputError, DetectionStateError
-from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events, active_zones
+from smc_agent.detection.events import LEVEL_ENDS, LEVELS, ZONE_ENDS, ZONES, Event, Events, active_zones, resting_levels
 from smc_agent.detection.kernel import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
@@ -70,9 +71,12 @@ from smc_agent.detection.windows import WINDOWS, Window, Windows
 
 __all__ = [
     "KINDS",
+    "LEVELS",
+    "LEVEL_ENDS",
     "WINDOWS",
     "ZONES",
     "ZONE_ENDS",
+    "Context",
     "DetectionInputError",
     "DetectionParams",
     "DetectionStateError",
@@ -83,5 +87,6 @@ __all__ = [
     "Windows",
     "active_zones",
     "detect",
+    "resting_levels",
     "rule_text",
 ]

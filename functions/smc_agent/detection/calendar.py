@@ -30,8 +30,8 @@ def calendar(params: DetectionParams, first: int, last: int, bars: int) -> Int:
     of `WINDOWS` did (OUTSIDE: not in it). The first row holds at `first`; the last one only says where the table ends.
     """
     if not -_FAR < first < _FAR:  # more years than the world has: one day without end
-        ends_at = FOREVER if first > 0 else 1 - _FAR
-        return np.array([[OUTSIDE, 0, 0, 0, *[OUTSIDE] * len(WINDOWS)], [ends_at] + [0] * (3 + len(WINDOWS))])
+        begins, ends_at = (_FAR, FOREVER) if first > 0 else (OUTSIDE, 1 - _FAR)
+        return np.array([[begins] * 4 + [OUTSIDE] * len(WINDOWS), [ends_at] * (4 + len(WINDOWS))])
     span = last - first
     end = first + (min(span, LONGEST) if span <= bars * ROWS_AHEAD else 0) + ROWS_AHEAD
     dates = np.arange(first // DAY - 35, end // DAY + 3)  # from before the month that holds

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smc_agent.detection import kernel as k
 from smc_agent.detection.calendar import calendar
+from smc_agent.detection.context import Context, context_of_state
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.params import DetectionParams
@@ -58,8 +59,16 @@ class Detector:
 
     @property
     def live_zones(self) -> int:
-        """Zones in the state: blocks, breakers, gaps, and filled gaps that no close has passed yet."""
+        """Zones in the state: blocks, breakers, gaps, filled gaps that no close has passed yet, and resting levels.
+
+        Without the levels of the last day, week and month, which are at most six and never expire.
+        """
         return int(self._state.ints[k.LIVE])
+
+    @property
+    def context(self) -> Context:
+        """Where the market stands at the close of the last bar."""
+        return context_of_state(self._state)
 
     def push(self, time: int, open: float, high: float, low: float, close: float, volume: float) -> list[Event]:
         """Takes the next closed bar (open time in epoch milliseconds) and returns what it made known."""
@@ -125,7 +134,7 @@ class Detector:
 
     def _make_room(self, bars: int = 0) -> None:
         """Room for the events of any one bar, and of `bars` as they usually are."""
-        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + bars + bars // 4
+        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + 2 * bars
         if needed > len(self._state.out_i):
             self._state = with_room(self._state, needed)
 
