@@ -67,6 +67,7 @@ from smc_agent.detection.events import LEVEL_ENDS, LEVELS, ZONE_ENDS, ZONES, Eve
 from smc_agent.detection.kernel import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
+from smc_agent.detection.timeframes import TimeframeDetector, TimeframeEvent, TimeframeEvents, detect_timeframes
 from smc_agent.detection.windows import WINDOWS, Window, Windows
 
 __all__ = [
@@ -83,10 +84,14 @@ __all__ = [
     "Detector",
     "Event",
     "Events",
+    "TimeframeDetector",
+    "TimeframeEvent",
+    "TimeframeEvents",
     "Window",
     "Windows",
     "active_zones",
     "detect",
+    "detect_timeframes",
     "resting_levels",
     "rule_text",
 ]

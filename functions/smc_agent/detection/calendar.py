@@ -30,11 +30,11 @@ def calendar(params: DetectionParams, first: int, last: int, bars: int) -> Int:
     of `WINDOWS` did (OUTSIDE: not in it). The first row holds at `first`; the last one only says where the table ends.
     """
     if not -_FAR < first < _FAR:  # more years than the world has: one day without end
-        begins, ends_at = (_FAR, FOREVER) if first > 0 else (OUTSIDE, 1 - _FAR)
-        return np.array([[begins] * 4 + [OUTSIDE] * len(WINDOWS), [ends_at] * (4 + len(WINDOWS))])
+        begin_at, ends_at = (_FAR, FOREVER) if first > 0 else (OUTSIDE, 1 - _FAR)
+        return np.array([[begin_at] * 4 + [OUTSIDE] * len(WINDOWS), [ends_at] * (4 + len(WINDOWS))])
     span = last - first
     end = first + (min(span, LONGEST) if span <= bars * ROWS_AHEAD else 0) + ROWS_AHEAD
-    dates = np.arange(first // DAY - 35, end // DAY + 3)  # from before the month that holds
+    dates: Int = np.arange(first // DAY - 35, end // DAY + 3)  # from before the month that holds
     shift = minutes_of(params.day_start) * MINUTE
     if shift >= DAY // 2:  # such a day begins on the evening before
         shift -= DAY
@@ -43,7 +43,8 @@ def calendar(params: DetectionParams, first: int, last: int, bars: int) -> Int:
     monday, one = (dates + 3) % 7 == 0, named == named.astype("datetime64[M]")
     weeks, months = days[monday], days[one]
     dates = dates[32:]
-    begins, ends = [], []
+    begins: list[Int] = []
+    ends: list[Int] = []
     for name in WINDOWS:
         window = getattr(params.windows, name)
         if window is None:

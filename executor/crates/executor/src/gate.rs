@@ -8,9 +8,10 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::account::{Handle, Message, Waiter};
+use crate::account::Handle;
 use crate::answer::Answer;
 use crate::envelope::Keys;
+use crate::message::{Message, Waiter};
 
 pub struct Gate {
     keys: Keys,

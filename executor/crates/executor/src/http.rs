@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::account::Message;
 use crate::answer::Answer;
 use crate::config::Secret;
 use crate::gate::Gate;
+use crate::message::Message;
 use crate::snapshot::Snapshot;
 
 const LARGEST_COMMAND: usize = 64 * 1024;

@@ -1,24 +1,37 @@
 //! The executor: commands in, orders at the venue, state in Postgres. README.md tells how one order goes through these files.
 
 mod account;
+mod action;
 mod answer;
+mod answering;
+mod cancelling;
 mod clock;
 mod commanding;
 mod config;
+mod draining;
 mod envelope;
 mod fact;
+mod failing;
 mod flattening;
 mod gate;
+mod gathering;
 mod http;
 mod inbox;
 mod journaling;
+mod looking;
+mod message;
+mod placing;
+mod preparing;
 mod protecting;
 mod reacting;
 mod reconciling;
+mod replacing;
 mod replaying;
 mod resolving;
+mod row;
 mod rows;
 mod running;
+mod signing;
 mod sink;
 mod snapshot;
 mod state;
@@ -35,6 +48,8 @@ The executor of the SMC Trading Agent: verifies signed commands, journals them, 
 usage:
   executor run --config FILE     run until SIGTERM
   executor check --config FILE   look at configuration, journal, venues and database, and say what is wrong
+  executor sign --venue binance|bybit|okx --market spot|swap FILE
+                                 print the request for a recorded call: {exchange, timestamp, credentials, method, input}
   executor --help
 
 Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
@@ -42,6 +57,7 @@ Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
 enum Task {
     Run(PathBuf),
     Check(PathBuf),
+    Sign { venue: String, market: String, path: PathBuf },
     Help,
 }
 
@@ -54,6 +70,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Run(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::run),
         Ok(Task::Check(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::check),
+        Ok(Task::Sign { venue, market, path }) => signing::sign(&venue, &market, &path),
         Err(message) => Err(format!("{message}\n\n{HELP}")),
     };
     match result {
@@ -70,6 +87,9 @@ fn task(arguments: Vec<String>) -> Result<Task, String> {
     match words[..] {
         ["run", "--config", path] => Ok(Task::Run(path.into())),
         ["check", "--config", path] => Ok(Task::Check(path.into())),
+        ["sign", "--venue", venue, "--market", market, path] => {
+            Ok(Task::Sign { venue: venue.into(), market: market.into(), path: path.into() })
+        }
         ["--help" | "-h" | "help"] => Ok(Task::Help),
         [] => Err("say what to do".into()),
         _ => Err(format!("not understood: {}", words.join(" "))),

@@ -10,11 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use venues::{Access, Venue};
 
-use crate::account::{Account, Handle, Message, Surroundings};
+use crate::account::{Account, Handle, Surroundings};
 use crate::config::{AccountConfig, Config};
 use crate::envelope::Keys;
 use crate::gate::Gate;
 use crate::journaling::Writer;
+use crate::message::Message;
 use crate::replaying::replay;
 use crate::sink::{self, Sink};
 use crate::{http, inbox};
@@ -124,6 +125,8 @@ fn venue_of(account: &AccountConfig) -> Result<Arc<dyn Venue>, String> {
         market_ws_url: account.market_ws_url(),
         api_key: account.api_key.expose().to_owned(),
         api_secret: account.api_secret.expose().to_owned(),
+        passphrase: String::new(),
+        is_demo: false,
     };
     venues::connect(account.protocol(), account.market, access)
         .map_err(|error| format!("account {}: {error}", account.id))

@@ -10,9 +10,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::account::{Handle, Message};
+use crate::account::Handle;
 use crate::config::Secret;
-use crate::rows::Row;
+use crate::message::Message;
+use crate::row::Row;
 use crate::statements::Statements;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::Venue;
 use crate::binance::Binance;
+use crate::bybit::Bybit;
 pub use crate::http::AddressError;
 
 /// The protocol that a venue speaks; the paper venue speaks Binance's.
@@ -15,6 +16,8 @@ pub use crate::http::AddressError;
 pub enum Protocol {
     #[default]
     Binance,
+    Bybit,
+    Okx,
 }
 
 /// Where an account is, and its keys. They are wiped from memory when the venue is dropped.
@@ -27,6 +30,10 @@ pub struct Access {
     pub market_ws_url: String,
     pub api_key: String,
     pub api_secret: String,
+    /// Beside the keys, at OKX; empty elsewhere.
+    pub passphrase: String,
+    /// OKX's demo trading has the address of the real one: only a header tells them apart.
+    pub is_demo: bool,
 }
 
 /// # Errors
@@ -36,5 +43,7 @@ pub fn connect(protocol: Protocol, market: Market, access: Access) -> Result<Arc
     let _ = rustls::crypto::ring::default_provider().install_default();
     match (protocol, market) {
         (Protocol::Binance, _) => Ok(Arc::new(Binance::new(access)?)),
+        (Protocol::Bybit, market) => Ok(Arc::new(Bybit::new(market, access)?)),
+        (Protocol::Okx, _) => unreachable!("no account can name it before its client is here"),
     }
 }

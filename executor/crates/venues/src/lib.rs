@@ -12,10 +12,28 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 mod binance;
+mod bybit;
+mod clock;
 mod connect;
+mod conversation;
+mod fields;
 mod http;
+mod last_prices;
+#[allow(dead_code)] // its client comes with the next commit
+mod okx;
+mod params;
+mod pause;
+mod pongs;
+mod receipts;
+mod request;
+#[cfg(test)]
+mod scripted;
+#[allow(dead_code)] // Binance reads the rest of it
+mod unified;
 
 pub use connect::{Access, AddressError, Protocol, connect};
+pub use request::Request;
+pub use unified::{Keys, sign};
 
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send + 'a>>;
 

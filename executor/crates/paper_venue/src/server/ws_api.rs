@@ -9,8 +9,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::clock::now_ms;
 use super::connection;
 use super::error::ApiError;
+use super::faults::{After, Before, Strike};
+use super::faulty::{failed, throttled, unavailable};
 use super::hub::Outbox;
 use super::limits::Used;
 use super::operations::{Access, Call, by_ws_name};
@@ -28,17 +31,25 @@ struct Request {
     params: Map<String, Value>,
 }
 
-pub(crate) async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+pub(crate) async fn spot(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    serve(shared, upgrade, false)
+}
+
+pub(crate) async fn futures(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    serve(shared, upgrade, true)
+}
+
+fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, futures: bool) -> Response {
     upgrade.on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let answers = Arc::clone(&shared);
-        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text);
+        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, futures);
         connection::serve(socket, shared, outbox, on_text, messages)
     })
 }
 
 /// Answers one request, then sends what it caused: the lock is held over both, so nothing comes between.
-fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
+fn answer(shared: &Shared, outbox: &Outbox, text: &str, futures: bool) {
     let request: Request = match serde_json::from_str(text) {
         Ok(request) => request,
         Err(error) => {
@@ -46,11 +57,45 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
             return outbox.send(reply(&Value::Null, Err(refusal.into()), Used::default()));
         }
     };
+    let strike = if shared.faults.is_on() {
+        shared.faults.on_request(&format!("ws {}", request.method))
+    } else {
+        Strike::default()
+    };
     let mut used = Used::default();
+    match strike.before {
+        Some(Before::Drop) => return outbox.cut(),
+        Some(Before::Fail) => return outbox.send(reply(&request.id, Err(unavailable()), used)),
+        Some(Before::Refuse(status, seconds)) => return outbox.send(refusal(&request.id, status, seconds)),
+        None => {}
+    }
     let mut store = shared.store();
-    let result = run(shared, &mut store, outbox, &request, &mut used);
-    outbox.send(reply(&request.id, result, used));
+    let result = run(shared, &mut store, outbox, &request, &mut used, futures);
+    match strike.after {
+        Some(After::Drop) => outbox.cut(),
+        Some(After::Restart) => {
+            outbox.cut();
+            shared.faults.ask_for_restart();
+        }
+        Some(After::Fail(form)) => outbox.send(reply(&request.id, Err(failed(form)), used)),
+        Some(After::Garble) => {
+            let text = reply(&request.id, result, used);
+            outbox.send(text.chars().take(text.len() / 2).collect::<String>());
+        }
+        None | Some(After::Disconnect) => outbox.send(reply(&request.id, result, used)),
+    }
     store.dispatch();
+    if strike.after == Some(After::Disconnect) {
+        outbox.cut();
+    }
+}
+
+/// 429 and 418, with the time until which to wait where Binance puts it.
+fn refusal(id: &Value, status: u16, seconds: u64) -> String {
+    let mut error = throttled(status).json();
+    let now = now_ms();
+    error["data"] = json!({"serverTime": now, "retryAfter": now + 1000 * seconds as i64});
+    json!({"id": id, "status": status, "error": error, "rateLimits": []}).to_string()
 }
 
 fn run(
@@ -59,11 +104,12 @@ fn run(
     outbox: &Outbox,
     request: &Request,
     used: &mut Used,
+    futures: bool,
 ) -> Result<Value, ApiError> {
     let params = Params::of_json(&request.params)?;
     let signer = || shared.keys.account(params.text("apiKey"), params.signed_text().as_bytes(), &params);
     match request.method.as_str() {
-        "userDataStream.subscribe.signature" => {
+        "userDataStream.subscribe.signature" if !futures => {
             *used = shared.limits().take_weight(2)?;
             let account = store.venue.account_id(signer()?)?;
             let subscription = store.hub.subscribe_user(outbox, account);
@@ -77,12 +123,13 @@ fn run(
             Ok(json!({}))
         }
         name => {
-            let Some(operation) = by_ws_name(name) else {
+            let Some(operation) = by_ws_name(name, futures) else {
                 let msg = format!("Method '{name}' is not one of the paper venue's.");
                 return Err(ApiError::new(StatusCode::BAD_REQUEST, -1020, msg));
             };
             *used = shared.limits().take_weight(operation.weight)?;
             let account = if operation.access == Access::Public { "" } else { signer()? };
+            operation.admit(&store.venue, account)?;
             if operation.access == Access::Order {
                 shared.limits().take_order(account, used)?;
             }
