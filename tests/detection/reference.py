@@ -322,7 +322,9 @@ def reference(bars: list[Bar], params: DetectionParams) -> tuple[list[Row], list
                         ("low", bottom_bar, lows[bottom_bar]),
                     ):
                         way = "bearish" if side == "high" else "bullish"
-                        event = emit(f"previous_{period}_{side}", "", way, anchor, price, price, None, Extra())
+                        replaced = period_levels.get((period, side))
+                        follows = None if replaced is None else replaced.id
+                        event = emit(f"previous_{period}_{side}", "", way, anchor, price, price, follows, Extra())
                         period_levels[period, side] = Level(event, "", side, anchor, price)
                 period_whole[period] = True
                 period_bars[period] = []

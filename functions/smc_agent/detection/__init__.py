@@ -57,7 +57,8 @@ Context (step 9), one event when it changes, in this order:
 ref: break -> pivot, order_block -> break, breaker_block -> order_block, breaker_block_invalidated -> breaker_block,
 other block events -> order_block, gap events and ifvg -> fvg, liquidity_sweep, liquidity_taken and liquidity_expired
 -> what made the level, strong and weak -> pivot, ote_entered -> the pivot of the leg's beginning, inducement -> swing
-break, ..._close -> its ..._open; the others have none (None).
+break, ..._close -> its ..._open, previous_... -> the one that it replaces, if that still rested; the others have none
+(None).
 """
 
 from smc_agent.detection.context import Context

@@ -36,8 +36,8 @@ LEVELS = frozenset(
         "previous_month_low",
     }
 )
-"""Kinds that make a level where liquidity rests, until an event of `LEVEL_ENDS` refers to it; those of a day, week or
-month also until the next of their kind."""
+"""Kinds that make a level where liquidity rests, until an event of `LEVEL_ENDS` refers to it, or of a day, week or
+month the next of its kind."""
 LEVEL_ENDS = frozenset({"liquidity_taken", "liquidity_expired"})
 
 
@@ -203,15 +203,11 @@ def resting_levels(events: Iterable[Event]) -> list[Event]:
     Liquidity rests at the outer edge: `top` of highs, `bottom` of lows.
     """
     resting: dict[int, Event] = {}
-    of_period: dict[str, int] = {}
     for event in events:
+        if event.ref is not None and (event.kind in LEVELS or event.kind in LEVEL_ENDS):
+            resting.pop(event.ref, None)  # taken, expired, or replaced by the next of its kind
         if event.kind in LEVELS:
-            if event.kind.startswith("previous_"):
-                resting.pop(of_period.get(event.kind, -1), None)
-                of_period[event.kind] = event.id
             resting[event.id] = event
-        elif event.kind in LEVEL_ENDS and event.ref is not None:
-            resting.pop(event.ref, None)
     return list(resting.values())
 
 

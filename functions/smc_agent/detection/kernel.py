@@ -593,7 +593,9 @@ def end_periods(s: State, i: Index, time: Index) -> None:
         if s.ints[WHOLE + period]:
             bar, level = s.periods_i[row, R_BAR], s.periods_f[row, R_EXTREME]
             price = level if side == 0 else -level
-            s.periods_i[row, R_ID] = emit(s, PREVIOUS_HIGH + row, NO_SCALE, 2 * side - 1, bar, price, price, NO_REF)
+            event_id, replaced = s.ints[NEXT_ID], s.periods_i[row, R_ID]
+            emit(s, PREVIOUS_HIGH + row, NO_SCALE, 2 * side - 1, bar, price, price, replaced)
+            s.periods_i[row, R_ID] = event_id
             s.periods_i[row, R_ANCHOR], s.periods_i[row, R_SWEPT] = bar, 0
             s.periods_f[row, R_LEVEL] = level
         s.periods_f[row, R_EXTREME] = -np.inf
