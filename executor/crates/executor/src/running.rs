@@ -28,8 +28,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// A text naming what prevents the start, and the cure.
 pub fn run(config: Config) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    // The order path is one thread, from a command's socket to the venue's: no step of it waits for another thread to wake up. What
+    // must not hold it up has a thread of its own.
+    let order_path =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let database = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("database")
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     let (journal, records, recovery) = Journal::open(&config.journal).map_err(|error| error.to_string())?;
     if recovery.torn_bytes > 0 {
         tracing::warn!(
@@ -39,15 +47,21 @@ pub fn run(config: Config) -> Result<(), String> {
     }
     tracing::info!(records = recovery.records, "journal read");
     let writer = Writer::new(journal);
-    let result = runtime.block_on(serve(config, &records, writer.clone()));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    let result = order_path.block_on(serve(config, &records, writer.clone(), database.handle()));
+    order_path.shutdown_timeout(Duration::from_secs(1));
+    database.shutdown_timeout(Duration::from_secs(1));
     writer.sync();
     result?;
     tracing::info!("stopped; the journal is on the disk");
     Ok(())
 }
 
-async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<(), String> {
+async fn serve(
+    config: Config,
+    records: &[Vec<u8>],
+    writer: Writer,
+    database: &tokio::runtime::Handle,
+) -> Result<(), String> {
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; stop what uses it, or change `listen` in the configuration",
@@ -77,8 +91,8 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
     tokio::spawn(writer.sync_lazily());
     let gate = Arc::new(Gate::new(keys, accounts.clone()));
     let database_url = Arc::new(config.database_url);
-    tokio::spawn(sink.run(Arc::clone(&database_url), accounts.clone()));
-    tokio::spawn(inbox::run(database_url, Arc::clone(&gate)));
+    database.spawn(sink.run(Arc::clone(&database_url), accounts.clone()));
+    database.spawn(inbox::run(database_url, Arc::clone(&gate)));
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     tracing::info!(%address, "listening");
     let listener = listener.tap_io(|stream| {
@@ -126,7 +140,7 @@ fn venue_of(account: &AccountConfig) -> Result<Arc<dyn Venue>, String> {
         api_key: account.api_key.expose().to_owned(),
         api_secret: account.api_secret.expose().to_owned(),
         passphrase: String::new(),
-        is_demo: false,
+        testnet: false,
     };
     venues::connect(account.protocol(), account.market, access)
         .map_err(|error| format!("account {}: {error}", account.id))
