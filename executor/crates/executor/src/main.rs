@@ -11,6 +11,7 @@ mod flattening;
 mod gate;
 mod http;
 mod inbox;
+mod journal_file;
 mod journaling;
 mod protecting;
 mod reacting;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Config;
+use journal_file::Look;
 
 const HELP: &str = "\
 The executor of the SMC Trading Agent: verifies signed commands, journals them, sends orders, follows them.
@@ -35,6 +37,9 @@ The executor of the SMC Trading Agent: verifies signed commands, journals them, 
 usage:
   executor run --config FILE     run until SIGTERM
   executor check --config FILE   look at configuration, journal, venues and database, and say what is wrong
+  executor journal inspect FILE [--json]   what a journal holds, in numbers
+  executor journal verify FILE [--json]    whether it is whole, torn or damaged, and where; fails if damaged
+  executor journal export FILE             its records, one JSON a line
   executor --help
 
 Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
@@ -42,6 +47,7 @@ Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
 enum Task {
     Run(PathBuf),
     Check(PathBuf),
+    Journal { look: Look, path: PathBuf, json: bool },
     Help,
 }
 
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Run(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::run),
         Ok(Task::Check(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::check),
+        Ok(Task::Journal { look, path, json }) => journal_file::look(look, &path, json),
         Err(message) => Err(format!("{message}\n\n{HELP}")),
     };
     match result {
@@ -70,6 +77,15 @@ fn task(arguments: Vec<String>) -> Result<Task, String> {
     match words[..] {
         ["run", "--config", path] => Ok(Task::Run(path.into())),
         ["check", "--config", path] => Ok(Task::Check(path.into())),
+        ["journal", look, path, ref options @ ..] => {
+            let look = match (look, options) {
+                ("inspect", [] | ["--json"]) => Look::Inspect,
+                ("verify", [] | ["--json"]) => Look::Verify,
+                ("export", []) => Look::Export,
+                _ => return Err(format!("not understood: {}", words.join(" "))),
+            };
+            Ok(Task::Journal { look, path: path.into(), json: !options.is_empty() })
+        }
         ["--help" | "-h" | "help"] => Ok(Task::Help),
         [] => Err("say what to do".into()),
         _ => Err(format!("not understood: {}", words.join(" "))),
