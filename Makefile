@@ -65,8 +65,9 @@ test: setup test-rust test-web test-python
 test-rust:
 	cd executor && cargo test --release --locked --quiet
 
+# Two workers: most of a test's time is spent waiting for the programs that it drives.
 test-python:
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-web:
 	cd frontend && npm test --silent

@@ -17,6 +17,7 @@ from smc_agent.local import stack as parts
 from smc_agent.local.first_user import Account, opening_balance
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.market_choice import MarketChoice
+from smc_agent.local.ports import claim_first
 from smc_agent.local.postgres import Postgres
 from smc_agent.local.stack import Stack
 from smc_agent.local.state import State, StateError
@@ -35,7 +36,7 @@ def make(folder: Path, hosted: Settings | None = None) -> Stack:
     state.folder.mkdir(exist_ok=True)
     account = Account.of(state, None)
     account.keep(state)
-    stack = Stack(state, MARKET, account, JoinedLog(None), hosted or Settings(), 8700)
+    stack = Stack(state, MARKET, account, JoinedLog(None), hosted or Settings(), claim_first(range(20_000, 32_000)))
     stack.settings = stack._settings()
     return stack
 

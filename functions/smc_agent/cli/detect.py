@@ -1,19 +1,27 @@
 """`smc detect`: the events of a file of bars, each with the rule that made it."""
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from smc_agent.cli.bar_file import BarFile, bar_file, last_closed, named
 from smc_agent.cli.options import Refused
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HEADINGS = "id confirmed confirmed_time kind scale direction label top bottom anchor anchor_time ref volume share rule"
-WIDTHS = dict(zip(HEADINGS.split(), (7, 9, 20, 25, 8, 9, 5, 14, 14, 7, 20, 7, 14, 7, 0), strict=True))
+if TYPE_CHECKING:
+    from smc_agent.detection import TimeframeEvents
+
+WIDTHS = {
+    "timeframe": 9, "known": 9, "known_time": 20, "id": 7, "confirmed": 9, "confirmed_time": 20, "kind": 25, "scale": 8,
+    "direction": 9, "label": 5, "top": 14, "bottom": 14, "anchor": 7, "anchor_time": 20, "ref": 7, "active": 6,
+    "volume": 14, "share": 7, "rule": 0,
+}  # fmt: skip
+TONES = {"bullish": "green", "bearish": "red"}
 
 
 @click.command(
@@ -21,75 +29,177 @@ WIDTHS = dict(zip(HEADINGS.split(), (7, 9, 20, 25, 8, 9, 5, 14, 14, 7, 20, 7, 14
 Examples:
   smc detect BTC-PERP_1m.csv | head
   smc detect eurusd.csv --symbol EURUSD --timeframe 15m --swing 20 --format table
+  smc detect BTC-PERP_1m.csv --tf 5m,1h --kinds bos,choch
+  smc detect BTC-PERP_1m.csv --as-of 2022-01-10T12:00 | jq 'select(.active)'
+  smc detect BTC-PERP_1m.csv -o events.parquet
   smc detect BTC-PERP_1m.csv | jq 'select(.kind == "choch" and .scale == "swing")'
 """
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--swing", default=50, show_default=True, help="Bars on the right that confirm a swing pivot.")
-@click.option("--internal", default=5, show_default=True, help="Bars on the right that confirm an internal pivot.")
+@bar_file
+@click.option("--as-of", metavar="BAR|TIME", help="What was known then; says of each zone whether it was active.")
+@click.option("--kinds", metavar="KIND,...", help="Only events of these kinds.")
+@click.option("--tf", "timeframes", metavar="5m,1h", help="On bars of these time frames, made of those of the file.")
 @click.option(
-    "--format", "form", type=click.Choice(["jsonl", "table"]), default="jsonl", show_default=True,
-    help="JSON, one event a line; or columns.",
+    "--format", "form", type=click.Choice(["jsonl", "table", "parquet"]),
+    help="JSON, one event a line (default); columns for people; or Parquet, into a file.",
 )  # fmt: skip
-@click.option("--symbol", help="The bars' symbol, where the file's name does not tell it: BTCUSDT.")
-@click.option("--timeframe", help="The bars' time frame, where neither name nor spacing tells it: 15m.")
-def detect(file: Path, swing: int, internal: int, form: str, symbol: str | None, timeframe: str | None) -> None:
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Into this file.")
+def detect(
+    file: BarFile, as_of: str | None, kinds: str | None, timeframes: str | None, form: str | None, output: Path | None
+) -> None:
     """Detect Smart Money Concepts in FILE (CSV, Parquet or Feather; columns time, open, high, low, close, volume).
 
     Prints one event a line, in the order in which they became known: no line depends on a bar after its `confirmed`.
     `anchor` and `confirmed` count bars from 0; anchor_time and confirmed_time are the open times of those bars, and an
     event is known when bar `confirmed` closes.
+
+    With --tf, `anchor` and `confirmed` count bars of the event's time frame, `id` its events, and `known` is the bar of
+    the file at whose close it was known. With --as-of, `active` says which zones stood then.
     """
-    from pydantic import ValidationError
+    from smc_agent.detection import KINDS, detect_timeframes
+    from smc_agent.market import TIMEFRAMES
 
-    from smc_agent.detection import DetectionParams
-    from smc_agent.market import read_bars, with_cure
-
+    if form is None:
+        form = "parquet" if output is not None and output.suffix in (".parquet", ".pq") else "jsonl"
+    if form == "parquet" and output is None:
+        raise click.UsageError("--format parquet goes into a file: add -o events.parquet")
+    if output is not None and output.exists() and output.samefile(file.path):
+        raise click.UsageError(f"-o {output} is the file of bars; name another")
+    wanted = frozenset(named("--kinds", kinds, KINDS)) if kinds is not None else None
+    asked = named("--tf", timeframes, tuple(TIMEFRAMES)) if timeframes is not None else [file.bars.timeframe]
+    until = last_closed(file.bars, "--as-of", as_of) if as_of is not None else None
     try:
-        params = DetectionParams(swing=swing, internal=internal)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise click.UsageError(f"--{fault['loc'][0]}: {fault['msg']}") from None
-    try:
-        bars = read_bars(file, symbol, timeframe)
+        found = detect_timeframes(file.bars, asked, file.params)
     except ValueError as error:
-        raise Refused(with_cure(error)) from None
-    records = _records(bars, params)
-    if form == "jsonl":
-        for record in records:
-            sys.stdout.write(json.dumps(record) + "\n")
+        raise Refused(f"{error}. Name other time frames with --tf.") from None
+    columns = event_columns(file, found, until)
+    if wanted is not None:
+        kept = [kind in wanted for kind in columns["kind"].tolist()]
+        columns = {name: column[kept] for name, column in columns.items()}
+    if timeframes is None:
+        for name in ("timeframe", "lower_timeframe", "known", "known_time"):
+            del columns[name]
+    if form == "parquet":
+        assert output is not None
+        _write_parquet(columns, output)
+    elif output is not None:
+        with replaced(output) as part, part.open("w", encoding="utf-8") as stream:
+            _write(columns, form, stream, colours=False)
     else:
-        sys.stdout.write(_line({name: name for name in WIDTHS}))
-        for record in records:
-            sys.stdout.write(_line(record))
-    sys.stdout.flush()
+        _write(columns, form, sys.stdout, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+        sys.stdout.flush()
 
 
-def _records(bars: Any, params: Any) -> Iterator[dict[str, Any]]:
-    from smc_agent.detection import detect as detect_events
-    from smc_agent.detection import rule_text
+def event_columns(file: BarFile, found: "list[TimeframeEvents]", until: int | None) -> dict[str, Any]:
+    """The events of all time frames as columns, in the order in which they became known (numpy arrays of one length).
 
-    events = detect_events(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume, params)
-    rules: dict[str, str] = {}
-    for event, label, volume, share in zip(events, events.label, events.volume, events.share, strict=True):
-        extra = {"label": str(label), "volume": float(volume), "share": float(share)}
-        yield {
-            **event._asdict(),
-            "anchor_time": _iso(int(bars.time[event.anchor])),
-            "confirmed_time": _iso(int(bars.time[event.confirmed])),
-            **{name: value for name, value in extra.items() if value and value == value},  # not empty, not NaN
-            "rule": rules.setdefault(event.kind, rule_text(event.kind, params)),
+    `until`: only those known at the close of that bar of the file, and whether each zone was active then.
+    """
+    import numpy as np
+
+    from smc_agent.detection import ZONES, rule_text
+
+    parts: list[dict[str, Any]] = []
+    for one in found:
+        events = one.events if until is None else one.until(until)
+        columns = events.columns()
+        known, n = one.closing[columns["confirmed"]], len(events)
+        part = {
+            "timeframe": np.full(n, one.timeframe),
+            "lower_timeframe": np.full(n, one.lower),
+            "known": known,
+            "known_time": file.bars.time[known],
+            **columns,
+            "anchor_time": one.bars.time[columns["anchor"]],
+            "confirmed_time": one.bars.time[columns["confirmed"]],
         }
+        if until is not None:
+            standing = {zone.id for zone in events.as_of(one.closed(until))}
+            part["active"] = np.array(
+                [i in standing if k in ZONES else None for i, k in zip(part["id"].tolist(), part["kind"], strict=True)],
+                object,
+            )
+        rules = {kind: rule_text(kind, file.params) for kind in set(columns["kind"].tolist())}
+        part["rule"] = np.array([rules[kind] for kind in columns["kind"].tolist()], object)
+        parts.append(part)
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(joined["known"], kind="stable")
+    return {name: column[order] for name, column in joined.items()}
 
 
-def _iso(milliseconds: int) -> str:
-    return (EPOCH + timedelta(milliseconds=milliseconds)).isoformat().replace("+00:00", "Z")
+def _records(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each event as plain values; what an event does not have (a label, a volume) is left out."""
+    import numpy as np
+
+    plain = {}
+    for name, column in columns.items():
+        if name.endswith("_time"):
+            whole = not (column % 1000).any()
+            text = np.datetime_as_string(column.astype("datetime64[ms]"), unit="s" if whole else "ms", timezone="UTC")
+            plain[name] = text.tolist()
+        else:
+            plain[name] = column.tolist()
+    plain["ref"] = [ref if ref >= 0 else None for ref in plain["ref"]]
+    optional = [name for name in ("label", "volume", "share", "active") if name in plain]
+    for row in zip(*plain.values(), strict=True):
+        record = dict(zip(plain, row, strict=True))
+        for name in optional:
+            value = record[name]
+            if value is None or value == "" or value != value:  # a NaN is not itself
+                del record[name]
+        yield record
 
 
-def _line(record: dict[str, Any]) -> str:
+def _write(columns: dict[str, Any], form: str, stream: IO[str], colours: bool) -> None:
+    if form == "jsonl":
+        for record in _records(columns):
+            stream.write(json.dumps(record) + "\n")
+        return
+    widths = {name: width for name, width in WIDTHS.items() if name in columns}
+    widths["kind"] = max([25, *map(len, columns["kind"].tolist())])
+    stream.write(_line(widths, {name: name for name in widths}))
+    for record in _records(columns):
+        line = _line(widths, record)
+        stream.write(click.style(line, fg=TONES[record["direction"]]) if colours else line)
+
+
+def _line(widths: dict[str, int], record: dict[str, Any]) -> str:
     cells = []
-    for name, width in WIDTHS.items():
+    for name, width in widths.items():
         value = record.get(name)
         text = "-" if value in (None, "") else f"{value:.4f}" if name == "share" and value != name else str(value)
         cells.append(text.ljust(width))
     return "  ".join(cells).rstrip() + "\n"
+
+
+def _write_parquet(columns: dict[str, Any], output: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    made = {}
+    for name, column in columns.items():
+        if name.endswith("_time"):
+            made[name] = pyarrow.array(column, pyarrow.timestamp("ms", tz="UTC"))
+        elif name == "ref":
+            made[name] = pyarrow.array(column, mask=column < 0)
+        elif column.dtype.kind == "f":
+            made[name] = pyarrow.array(column, from_pandas=True)  # NaN: none
+        elif name == "active":
+            made[name] = pyarrow.array(column.tolist(), pyarrow.bool_())
+        elif column.dtype.kind in "UO":
+            made[name] = pyarrow.array(column.tolist(), pyarrow.string()).dictionary_encode()
+        else:
+            made[name] = pyarrow.array(column)
+    with replaced(output) as part:
+        pyarrow.parquet.write_table(pyarrow.table(made), part)
+
+
+@contextlib.contextmanager
+def replaced(output: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `output` once it is whole; nothing is left of one that is not."""
+    part = output.with_name(f".{output.name}.part")
+    try:
+        yield part
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)

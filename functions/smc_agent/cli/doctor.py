@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from smc_agent.cli.options import json_option, state_option
 from smc_agent.local import installation
-from smc_agent.local.ports import PortTaken, first_free
+from smc_agent.local.ports import PortTaken, claim_first
 from smc_agent.local.readiness import get
 from smc_agent.local.state import MIN_FREE_BYTES, State, StateError, too_open
 from smc_agent.local.supervisor import NotReady
@@ -139,8 +139,8 @@ def ports(state: State) -> Iterator[Check]:
         if holder := state.holder():
             yield Check("running", "info", f"pid {holder.get('pid')}, {holder.get('address')}")
             return
-        port = first_free(range(8700, 8800))
-        yield Check("ports", "ok", f"the web app gets {port}")
+        with claim_first(range(8700, 8800)) as claimed:
+            yield Check("ports", "ok", f"the web app gets {claimed.getsockname()[1]}")
     except (PortTaken, StateError) as error:
         yield Check("ports", "failed", *_cause_and_cure(error))
 

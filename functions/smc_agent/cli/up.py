@@ -16,7 +16,7 @@ from smc_agent.local.installation import NotBuilt, program, web_app
 from smc_agent.local.joined_log import JoinedLog
 from smc_agent.local.market_choice import Asked, MarketError, choose, remembered
 from smc_agent.local.migrate import MigrationFailed
-from smc_agent.local.ports import PortTaken, first_free
+from smc_agent.local.ports import PortTaken, claim_first
 from smc_agent.local.postgres import PostgresFailed
 from smc_agent.local.postgrest import postgrest_binary
 from smc_agent.local.stack import Stack
@@ -106,15 +106,15 @@ async def _run(asked: Asked, settings: Settings, state: State, port: int | None,
     market = await choose(asked, remembered(state))
     state.open()
     try:
-        gateway_port = first_free([port] if port else PORTS)
-        account = Account.of(state, email)
-        log = JoinedLog(state.folder / "logs" / "smc.log")
-        try:
-            stack = Stack(state, market, account, log, settings, gateway_port)
-            state.announce(stack.address)
-            await _until_stopped(stack, asked)
-        finally:
-            log.close()
+        with claim_first([port] if port else PORTS) as front_door:
+            account = Account.of(state, email)
+            log = JoinedLog(state.folder / "logs" / "smc.log")
+            try:
+                stack = Stack(state, market, account, log, settings, front_door)
+                state.announce(stack.address)
+                await _until_stopped(stack, asked)
+            finally:
+                log.close()
     finally:
         state.close()
 

@@ -1,7 +1,7 @@
 """The detector: bars in, events out, bar by bar or many at once."""
 
 from numbers import Real
-from typing import Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from smc_agent.detection import kernel as k
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
+from smc_agent.detection.frames import columns_of_frame, is_frame
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.state import new_state, pack, unpack, with_room, with_slots
 
@@ -123,12 +124,27 @@ class Detector:
             self._state = with_room(self._state, needed)
 
 
+@overload
+def detect(frame: Any, /, *, params: DetectionParams | None = None) -> Events: ...
+@overload
 def detect(
     time: ArrayLike, open: ArrayLike, high: ArrayLike, low: ArrayLike, close: ArrayLike, volume: ArrayLike,
     params: DetectionParams | None = None,
+) -> Events: ...  # fmt: skip
+def detect(
+    time: Any, open: Any = None, high: Any = None, low: Any = None, close: Any = None, volume: Any = None,
+    params: DetectionParams | None = None,
 ) -> Events:  # fmt: skip
-    """All events of a series of bars (columns as `Detector.extend` takes them)."""
-    return Detector(params).extend(time, open, high, low, close, volume)
+    """All events of a series of bars: columns as `Detector.extend` takes them, or one pandas or Polars frame.
+
+    Of a frame the columns are found by name, as `frames.columns_of_frame` says; then only `params` may follow.
+    """
+    columns: tuple[Any, ...] = (time, open, high, low, close, volume)
+    if is_frame(time):
+        if any(column is not None for column in columns[1:]):
+            raise TypeError("detect(frame) takes nothing after the frame but params=...")
+        columns = columns_of_frame(time)
+    return Detector(params).extend(*columns)
 
 
 def _check_type(column: str, value: object) -> None:

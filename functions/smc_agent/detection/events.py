@@ -1,7 +1,7 @@
 """What detection says: one `Event`, or many as columns."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,24 @@ class Events:
             and np.array_equal(self._ints, other._ints)
             and np.array_equal(self._floats, other._floats, equal_nan=True)
         )
+
+    def columns(self) -> "dict[str, NDArray[Any]]":
+        """Every column by its name, of one length: what `pandas.DataFrame` and `polars.DataFrame` take."""
+        names = (
+            "id",
+            "kind",
+            "scale",
+            "direction",
+            "label",
+            "anchor",
+            "confirmed",
+            "ref",
+            "top",
+            "bottom",
+            "volume",
+            "share",
+        )
+        return {name: getattr(self, name) for name in names}
 
     def until(self, bar: int) -> "Events":
         """The events that are known at the close of `bar`."""

@@ -1,6 +1,7 @@
 """Why an event is there, in a sentence: the rule that fired."""
 
 from smc_agent.detection.params import DetectionParams
+from smc_agent.detection.windows import WINDOWS
 
 
 def rule_text(kind: str, params: DetectionParams) -> str:
@@ -9,7 +10,9 @@ def rule_text(kind: str, params: DetectionParams) -> str:
     ends = "a close passes" if params.mitigation == "close" else "the price passes"
     body = f", with a body over {params.fvg_factor:g} x the mean" if params.fvg_threshold == "auto" else ""
     equal = f"less than {params.equal_threshold:g} x ATR apart"
-    full = f"More than {params.max_zones} zones are alive: of the oldest"
+    full = f"More than {params.max_zones} zones and levels are alive: of the oldest"
+    days = f"{params.day_zone}, day from {params.day_start}"
+    edge, middle = f"{params.premium * 100:g} %", f"{params.equilibrium * 100:g} %"
     sizes = f"{params.swing} (swing) or {params.internal} (internal) bars"
     texts = {
         "swing_high": f"The high stands above every high of the next {sizes}, and the leg turns bearish.",
@@ -32,7 +35,35 @@ def rule_text(kind: str, params: DetectionParams) -> str:
         "order_block_expired": f"{full}, this order block is given up.",
         "breaker_block_expired": f"{full}, this breaker block is given up.",
         "fvg_expired": f"{full}, this fair value gap is given up.",
+        "liquidity_expired": f"{full}, this level is given up.",
+        "previous_day_high": f"The high of the day that has ended ({days}).",
+        "previous_day_low": f"The low of the day that has ended ({days}).",
+        "previous_week_high": f"The high of the week that has ended (from Monday; {days}).",
+        "previous_week_low": f"The low of the week that has ended (from Monday; {days}).",
+        "previous_month_high": f"The high of the month that has ended ({days}).",
+        "previous_month_low": f"The low of the month that has ended ({days}).",
+        "liquidity_sweep": "For the first time a wick passes the level, and the close is back on the near side.",
+        "liquidity_taken": "A close passes the level, which ends it.",
+        "premium_entered": f"The close comes into the top {edge} of the trailing swing range.",
+        "equilibrium_entered": f"The close comes into the middle {middle} of the trailing swing range.",
+        "discount_entered": f"The close comes into the bottom {edge} of the trailing swing range.",
+        "range_zone_left": "The close is neither in premium nor in equilibrium nor in discount any more.",
+        "strong_high": "The last swing high is strong: the swing trend is bearish.",
+        "strong_low": "The last swing low is strong: the swing trend is bullish.",
+        "weak_high": "The last swing high is weak: the swing trend is bullish.",
+        "weak_low": "The last swing low is weak: the swing trend is bearish.",
+        "ote_entered": "Optimal trade entry: the close has retraced"
+        f" {params.ote_from * 100:g}-{params.ote_to * 100:g} % of the swing leg, for the first time.",
+        "displacement": f"The body, in ATR, is at least {params.displacement_factor:g} x the mean of the bars before.",
+        "inducement": "The first internal pivot that lies after a swing break.",
     }
+    for name in WINDOWS:
+        told = (
+            name.replace("_", " ").replace("asian", "Asian").replace("london", "London").replace("new york", "New York")
+        )
+        hours = getattr(params.windows, name) or "left out"
+        texts[f"{name}_open"] = f"The first bar in the {told} ({hours})."
+        texts[f"{name}_close"] = f"The first bar after the {told} ({hours})."
     if kind not in texts:
         raise ValueError(f"unknown kind of event {kind!r}: one of {', '.join(texts)}")
     return texts[kind]

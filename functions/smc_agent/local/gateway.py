@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -62,6 +63,7 @@ class GatewaySettings(BaseModel):
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
     port: int = Field(8700, alias="SMC_GATEWAY_PORT")
+    fd: int | None = Field(None, alias="SMC_GATEWAY_FD")  # a socket that listens already, instead of the port
     api_url: str = Field(alias="SMC_API_URL")
     web_dist: Path = Field(Path("frontend/dist"), alias="SMC_WEB_DIST")
     anon_key: str = Field(alias="SUPABASE_ANON_KEY")
@@ -234,7 +236,8 @@ async def serve(settings: GatewaySettings) -> None:
             server_header=False, proxy_headers=False, ws_max_size=_MAX_MESSAGE, ws_per_message_deflate=False,
             timeout_graceful_shutdown=3,
         )  # fmt: skip
-        await uvicorn.Server(config).serve()
+        sockets = None if settings.fd is None else [socket.socket(fileno=settings.fd)]
+        await uvicorn.Server(config).serve(sockets)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -43,7 +44,7 @@ class Stack:
     account: Account
     log: JoinedLog
     hosted: Settings
-    gateway_port: int
+    front_door: socket.socket  # listens on the gateway's port: held here, it is ours while the gateway restarts
     link: str | None = None  # of the first user, until he has used one
     settings: dict[str, str] = field(default_factory=dict)  # what the parts are told, by environment name
     started_at: float = field(default_factory=time.time)
@@ -57,7 +58,7 @@ class Stack:
     @property
     def address(self) -> str:
         """Where the web app and, unless Supabase is hosted, its API are."""
-        return f"http://127.0.0.1:{self.gateway_port}"
+        return f"http://127.0.0.1:{self.front_door.getsockname()[1]}"
 
     async def start(self) -> None:
         """Start everything. Raises StartError, PostgresFailed, MigrationFailed, AdminError, StateError, NotBuilt."""
@@ -155,7 +156,7 @@ class Stack:
         return self.hosted.executor_database_url.get_secret_value()
 
     def _gateway(self, server: Postgres | None, after: tuple[str, ...]) -> Part:
-        extra = {"SMC_GATEWAY_PORT": str(self.gateway_port), "SMC_WEB_DIST": str(web_app())}
+        extra = {"SMC_GATEWAY_FD": str(self.front_door.fileno()), "SMC_WEB_DIST": str(web_app())}
         if server is not None:
             extra["SMC_ADMIN_DATABASE_URL"] = server.url("postgres")
             extra["SMC_POSTGREST_URL"] = f"http://127.0.0.1:{self.ports['postgrest']}"
@@ -165,6 +166,7 @@ class Stack:
             self._environment(*_GATEWAY_SETTINGS) | extra,
             ready=http_ok(f"{self.address}/config.json"),
             after=after,
+            listens_on=self.front_door,
         )
 
     def _secret(self, name: str, make: Callable[[], str] = random_password) -> str:

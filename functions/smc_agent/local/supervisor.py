@@ -6,6 +6,7 @@ import ctypes
 import os
 import pwd
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,6 +45,7 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # what the kernel sends it when the supervisor is killed
     user: str | None = None  # OS user, where it may not run as root
+    listens_on: socket.socket | None = None  # given to the process under the same number
 
 
 @dataclass
@@ -137,6 +139,7 @@ class Supervisor:
                 group=pwd.getpwnam(part.user).pw_gid if part.user else None,
                 extra_groups=[] if part.user else None,
                 preexec_fn=_die_with_parent(part.death_signal),
+                pass_fds=(part.listens_on.fileno(),) if part.listens_on else (),
                 limit=1 << 20,
             )
         except OSError as error:
