@@ -20,6 +20,7 @@ mod replaying;
 mod resolving;
 mod rows;
 mod running;
+mod signing;
 mod sink;
 mod snapshot;
 mod state;
@@ -40,6 +41,8 @@ usage:
   executor journal inspect FILE [--json]   what a journal holds, in numbers
   executor journal verify FILE [--json]    whether it is whole, torn or damaged, and where; fails if damaged
   executor journal export FILE             its records, one JSON a line
+  executor sign --venue binance|bybit|okx --market spot|swap FILE
+                                 print the request for a recorded call: {exchange, timestamp, credentials, method, input}
   executor --help
 
 Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
@@ -48,6 +51,7 @@ enum Task {
     Run(PathBuf),
     Check(PathBuf),
     Journal { look: Look, path: PathBuf, json: bool },
+    Sign { venue: String, market: String, path: PathBuf },
     Help,
 }
 
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Ok(Task::Run(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::run),
         Ok(Task::Check(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::check),
         Ok(Task::Journal { look, path, json }) => journal_file::look(look, &path, json),
+        Ok(Task::Sign { venue, market, path }) => signing::sign(&venue, &market, &path),
         Err(message) => Err(format!("{message}\n\n{HELP}")),
     };
     match result {
@@ -85,6 +90,9 @@ fn task(arguments: Vec<String>) -> Result<Task, String> {
                 _ => return Err(format!("not understood: {}", words.join(" "))),
             };
             Ok(Task::Journal { look, path: path.into(), json: !options.is_empty() })
+        }
+        ["sign", "--venue", venue, "--market", market, path] => {
+            Ok(Task::Sign { venue: venue.into(), market: market.into(), path: path.into() })
         }
         ["--help" | "-h" | "help"] => Ok(Task::Help),
         [] => Err("say what to do".into()),

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::engine::{Fees, Setup, SetupAccount, SymbolRules};
+use crate::server::Plan;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +23,9 @@ pub struct Config {
     pub volume_share: Option<Amount>,
     pub symbols: Vec<SymbolRules>,
     pub accounts: Vec<AccountConfig>,
+    /// What is to go wrong, from the start.
+    #[serde(default)]
+    pub faults: Plan,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +75,7 @@ impl Config {
         if self.volume_share.is_some_and(|Amount(share)| share <= Decimal::ZERO || share > Decimal::ONE) {
             return Err("volume_share must be above 0 and at most 1; leave it out for fills without a cap".to_owned());
         }
+        self.faults.check()?;
         if self.symbols.is_empty() {
             return Err("symbols must name at least one symbol".to_owned());
         }

@@ -5,18 +5,18 @@ mod engine;
 mod server;
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use config::Config;
-use server::{Shared, Store};
+use server::{Faults, Lines, Shared, Store};
 
 const HELP: &str = "\
 paper_venue: a venue that speaks Binance's spot protocol and matches against the bars it is given.
@@ -31,6 +31,7 @@ FILE (JSON, mode 0600):
   volume_share   optional: at most this part of a bar's volume fills
   symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional}]
   accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}}]
+  faults         optional: {seed, chances: {kind: 0 to 1}, ...}; also POST /paper/v1/faults (docs/contracts.md)
 
 Amounts are strings. Log on stderr; RUST_LOG=debug for more. SIGTERM stops it; it continues where it stopped.
 ";
@@ -74,43 +75,69 @@ fn arguments() -> Result<Option<PathBuf>, String> {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn run(path: &std::path::Path) -> Result<(), String> {
+/// Why a life of the venue ended.
+enum End {
+    Stopped,
+    /// A fault asked for it; the venue is to be away for so long.
+    Restart(Duration),
+}
+
+/// Runs until a signal. A restart drops everything that is not in the state file, as a new process would.
+fn run(path: &Path) -> Result<(), String> {
     let config = Config::read(path).map_err(|error| error.to_string())?;
+    let faults = Arc::new(Faults::new(config.faults.clone()));
+    let (mut address, mut away) = (config.listen, Duration::ZERO);
+    loop {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).enable_all().build().map_err(|error| error.to_string())?;
+        let ended = runtime.block_on(live(path, &config, &faults, &mut address, away));
+        runtime.shutdown_timeout(GRACE);
+        match ended? {
+            End::Stopped => return Ok(()),
+            End::Restart(pause) => away = pause,
+        }
+    }
+}
+
+/// One life, from the state file to a signal or a restart; `address` becomes the one that is really listened on.
+async fn live(
+    path: &Path,
+    config: &Config,
+    faults: &Arc<Faults>,
+    address: &mut SocketAddr,
+    away: Duration,
+) -> Result<End, String> {
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    tokio::time::sleep(away).await;
     let store = Store::open(&config.state, config.setup()).map_err(|error| error.to_string())?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| match error.kind() {
+    let listener = TcpListener::bind(*address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             format!(
-                "{} is in use; stop what listens there, or set another port as `listen` in {}",
-                config.listen,
+                "{address} is in use; stop what listens there, or set another port as `listen` in {}",
                 path.display()
             )
         }
-        _ => format!(
-            "cannot listen on {}: {error}; set another address as `listen` in {}",
-            config.listen,
-            path.display()
-        ),
+        _ => format!("cannot listen on {address}: {error}; set another address as `listen` in {}", path.display()),
     })?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    *address = listener.local_addr().map_err(|error| error.to_string())?;
     let (stop, stopping) = watch::channel(false);
-    let shared = Arc::new(Shared::new(&config, store, stopping.clone()));
-    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    let shared = Arc::new(Shared::new(config, store, Arc::clone(faults), stopping.clone()));
     tokio::spawn(sync_regularly(Arc::clone(&shared)));
     tracing::info!("listening on {address}");
 
-    let listener = listener.tap_io(|stream| {
-        // An order must not wait for Nagle.
-        let _ = stream.set_nodelay(true);
-    });
     let mut closed = stopping;
-    let serving = axum::serve(listener, server::router(Arc::clone(&shared))).with_graceful_shutdown(async move {
-        let _ = closed.wait_for(|stop| *stop).await;
-    });
+    let serving =
+        axum::serve(Lines(listener), server::router(Arc::clone(&shared))).with_graceful_shutdown(async move {
+            let _ = closed.wait_for(|stop| *stop).await;
+        });
     let mut serving = tokio::spawn(serving.into_future());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        pause = faults.restart() => {
+            tracing::info!(away_ms = pause.as_millis() as u64, "restarting");
+            return Ok(End::Restart(pause));
+        }
         ended = &mut serving => return Err(format!("the server ended by itself: {ended:?}")),
     }
     tracing::info!("stopping");
@@ -127,7 +154,7 @@ async fn run(path: &std::path::Path) -> Result<(), String> {
     }
     shared.store().sync().map_err(|error| format!("state {}: {error}", config.state.display()))?;
     tracing::info!("stopped");
-    Ok(())
+    Ok(End::Stopped)
 }
 
 fn on(kind: SignalKind) -> Result<tokio::signal::unix::Signal, String> {

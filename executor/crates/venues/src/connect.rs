@@ -15,6 +15,8 @@ pub use crate::http::AddressError;
 pub enum Protocol {
     #[default]
     Binance,
+    Bybit,
+    Okx,
 }
 
 /// Where an account is, and its keys. They are wiped from memory when the venue is dropped.
@@ -36,5 +38,6 @@ pub fn connect(protocol: Protocol, market: Market, access: Access) -> Result<Arc
     let _ = rustls::crypto::ring::default_provider().install_default();
     match (protocol, market) {
         (Protocol::Binance, _) => Ok(Arc::new(Binance::new(access)?)),
+        (Protocol::Bybit | Protocol::Okx, _) => unreachable!("no account can name it before its client is here"),
     }
 }

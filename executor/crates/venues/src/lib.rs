@@ -12,10 +12,30 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 mod binance;
+#[allow(dead_code)] // its client comes with the next commit
+mod bybit;
+#[allow(dead_code)] // its client comes with the next commit
+mod clock;
 mod connect;
+#[allow(dead_code)] // its client comes with the next commit
+mod conversation;
+#[allow(dead_code)] // its client comes with the next commit
+mod fields;
 mod http;
+#[allow(dead_code)] // its client comes with the next commit
+mod last_prices;
+#[allow(dead_code)] // its client comes with the next commit
+mod okx;
+mod params;
+#[allow(dead_code)] // its client comes with the next commit
+mod pause;
+mod request;
+#[allow(dead_code)] // Binance reads the rest of it
+mod unified;
 
 pub use connect::{Access, AddressError, Protocol, connect};
+pub use request::Request;
+pub use unified::{Keys, sign};
 
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send + 'a>>;
 

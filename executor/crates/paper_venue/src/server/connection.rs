@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
+use super::held::{Held, Out};
 use super::hub::Outbox;
 use super::shared::Shared;
 
@@ -26,19 +27,44 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     outbox: Outbox,
     on_text: impl Fn(&Outbox, &str),
-    mut messages: mpsc::Receiver<Message>,
+    mut messages: mpsc::Receiver<Out>,
 ) {
     let (mut sink, mut stream) = socket.split();
     let mut stopping = shared.stopping.clone();
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = 0;
+    let mut held = Held::default();
     loop {
         tokio::select! {
-            Some(message) = messages.recv() => {
+            Some(out) = messages.recv() => {
+                let mut cut = false;
                 let write = async {
-                    sink.feed(message).await?;
-                    while let Ok(message) = messages.try_recv() {
+                    let mut next = Some(out);
+                    while let Some(out) = next {
+                        cut = matches!(out, Out::Cut);
+                        if cut {
+                            break;
+                        }
+                        for message in held.pass(out) {
+                            sink.feed(message).await?;
+                        }
+                        next = messages.try_recv().ok();
+                    }
+                    sink.flush().await
+                };
+                let written = timeout(WRITE_LIMIT, write).await;
+                if cut {
+                    shared.store().hub.forget(&outbox);
+                    return;
+                }
+                if !matches!(written, Ok(Ok(()))) {
+                    break;
+                }
+            }
+            () = sleep_until(held.due().unwrap_or_else(Instant::now)), if held.due().is_some() => {
+                let write = async {
+                    for message in held.overdue() {
                         sink.feed(message).await?;
                     }
                     sink.flush().await
@@ -50,7 +76,12 @@ pub(crate) async fn serve(
             incoming = stream.next() => {
                 silent = 0;
                 match incoming {
-                    Some(Ok(Message::Text(text))) => on_text(&outbox, &text),
+                    Some(Ok(Message::Text(text))) => {
+                        if shared.faults.is_on() {
+                            sleep(shared.faults.delay("ws message")).await;
+                        }
+                        on_text(&outbox, &text);
+                    }
                     Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::faults::Plan;
 use super::shared::Shared;
 use super::store::Store;
 use crate::engine::{Bar, BarAnswer, Input, Interval, Outcome, Refusal, plain};
@@ -36,6 +37,7 @@ pub(crate) async fn bar(
     // Binance's close times are the last millisecond of the bar; the next bar's open time means the same.
     bar.close_time_ms = bar.close_time_ms.min(bar.open_time_ms.saturating_add(interval.ms - 1));
     let mut store = shared.store();
+    store.hub.release();
     let answer = match store.venue.foresee_bar(&symbol, interval, &bar)? {
         Some(answer) => answer,
         None => submit(&mut store, &Input::Bar { symbol, interval, bar })?,
@@ -51,6 +53,7 @@ pub(crate) async fn go_on(
     authorize(&shared, &headers)?;
     let ContinueRequest { symbol } = parse(&body)?;
     let mut store = shared.store();
+    store.hub.release();
     let market = store.venue.market_id(&symbol)?;
     let answer = if store.venue.markets[market].is_mid_bar() {
         submit(&mut store, &Input::Continue { symbol })?
@@ -58,6 +61,24 @@ pub(crate) async fn go_on(
         BarAnswer { done: true, duplicate: false }
     };
     Ok(Json(reply(&mut store, answer)))
+}
+
+/// The faults from now on, in place of those before.
+pub(crate) async fn set_faults(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Json<Value>, ApiError> {
+    authorize(&shared, &headers)?;
+    let plan: Plan = parse(&body)?;
+    plan.check().map_err(|problem| Refusal::new(-1100, format!("Request refused: {problem}.")))?;
+    shared.faults.set(plan);
+    Ok(Json(shared.faults.told()))
+}
+
+pub(crate) async fn faults(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+    authorize(&shared, &headers)?;
+    Ok(Json(shared.faults.told()))
 }
 
 pub(crate) async fn account(
@@ -126,10 +147,15 @@ fn submit(store: &mut Store, input: &Input) -> Result<BarAnswer, ApiError> {
 }
 
 fn reply(store: &mut Store, answer: BarAnswer) -> Value {
-    json!({
+    let mut reply = json!({
         "done": answer.done, "duplicate": answer.duplicate, "events": store.take_event_count(),
         "clock_ms": store.venue.clock_ms,
-    })
+    });
+    let lost = store.hub.take_lost();
+    if lost > 0 {
+        reply["lost"] = json!(lost);
+    }
+    reply
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Refusal> {

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::ws::{Message, Utf8Bytes};
+use axum::extract::ws::Utf8Bytes;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::faults::{Faults, Telling};
+use super::held::Out;
 use super::market_messages::stream_message;
 use crate::engine::{MarketEvent, Venue};
 
@@ -18,18 +20,27 @@ const OUTBOX: usize = 16_384;
 #[derive(Clone)]
 pub(crate) struct Outbox {
     pub id: u64,
-    sender: mpsc::Sender<Message>,
+    sender: mpsc::Sender<Out>,
     overflowed: Arc<AtomicBool>,
 }
 
 impl Outbox {
-    pub fn new(id: u64) -> (Self, mpsc::Receiver<Message>) {
+    pub fn new(id: u64) -> (Self, mpsc::Receiver<Out>) {
         let (sender, receiver) = mpsc::channel(OUTBOX);
         (Self { id, sender, overflowed: Arc::default() }, receiver)
     }
 
     pub fn send(&self, text: impl Into<Utf8Bytes>) {
-        if self.sender.try_send(Message::Text(text.into())).is_err() {
+        self.put(Out::Answer(text.into()));
+    }
+
+    /// Ends the connection behind what was sent, without a farewell.
+    pub fn cut(&self) {
+        self.put(Out::Cut);
+    }
+
+    fn put(&self, out: Out) {
+        if self.sender.try_send(out).is_err() {
             // A message is lost, so the connection is over: better a gap that the peer sees than one it does not.
             self.overflowed.store(true, Ordering::Relaxed);
         }
@@ -57,6 +68,9 @@ pub(crate) struct Hub {
     users: Vec<UserStream>,
     streams: HashMap<String, Vec<Listener>>,
     last_subscription: HashMap<u64, u64>,
+    pub faults: Arc<Faults>,
+    /// User events that a fault left out since the last [`Hub::take_lost`].
+    lost: u64,
 }
 
 impl Hub {
@@ -110,15 +124,35 @@ impl Hub {
         self.last_subscription.remove(&outbox.id);
     }
 
-    pub fn tell_user(&self, account: usize, event: &Value) {
+    pub fn tell_user(&mut self, account: usize, event: &Value) {
         for user in self.users.iter().filter(|user| user.account == account) {
-            user.outbox.send(format!(r#"{{"subscriptionId":{},"event":{event}}}"#, user.subscription));
+            let text = format!(r#"{{"subscriptionId":{},"event":{event}}}"#, user.subscription);
+            let telling = self.faults.on_event(event);
+            match telling {
+                Telling::Never => self.lost += 1,
+                Telling::Cut => user.outbox.cut(),
+                _ => user.outbox.put(Out::Event(text.into(), telling)),
+            }
         }
+    }
+
+    /// Lets out what faults hold back: the market is not to move on over an event that nobody could have heard.
+    pub fn release(&self) {
+        if self.faults.is_on() {
+            self.users.iter().for_each(|user| user.outbox.put(Out::Release));
+        }
+    }
+
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     pub fn tell_market(&self, venue: &Venue, event: &MarketEvent) {
         for (stream, listeners) in &self.streams {
             let Some(message) = stream_message(venue, event, stream) else { continue };
+            if self.faults.loses_message(stream) {
+                continue;
+            }
             for listener in listeners {
                 let text = if listener.combined {
                     format!(r#"{{"stream":"{stream}","data":{message}}}"#)

@@ -7,8 +7,12 @@ mod connection;
 mod control;
 mod day;
 mod error;
+mod faults;
+mod faulty;
+mod held;
 mod hub;
 mod limits;
+mod line;
 mod market_data;
 mod market_messages;
 mod market_streams;
@@ -25,8 +29,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 
+use line::Cut;
+
+pub use faults::{Faults, Plan};
+pub use line::Lines;
 pub use shared::Shared;
 pub use store::Store;
 
@@ -34,8 +44,8 @@ pub use store::Store;
 const MAX_BODY: usize = 64 * 1024;
 
 /// All routes.
-pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut> {
+    let router = Router::new()
         .route("/paper/v1/bar", post(control::bar))
         .route("/paper/v1/continue", post(control::go_on))
         .route("/paper/v1/accounts/{name}", get(control::account))
@@ -43,7 +53,10 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/ws", any(market_streams::raw))
         .route("/ws/{*streams}", any(market_streams::raw))
         .route("/stream", any(market_streams::combined))
+        .route("/paper/v1/faults", get(control::faults).post(control::set_faults))
         .fallback(rest::answer)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(shared)
+        .layer(from_fn_with_state(Arc::clone(&shared), faulty::around))
+        .with_state(shared);
+    router.into_make_service_with_connect_info()
 }

@@ -1,11 +1,12 @@
 //! What all connections share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::auth::Keys;
+use super::faults::Faults;
 use super::limits::Limits;
 use super::store::Store;
 use crate::config::Config;
@@ -15,6 +16,7 @@ pub struct Shared {
     limits: Mutex<Limits>,
     pub(crate) keys: Keys,
     pub(crate) control_token: String,
+    pub faults: Arc<Faults>,
     /// True once the program is to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     last_connection: AtomicU64,
@@ -22,8 +24,10 @@ pub struct Shared {
 
 impl Shared {
     #[must_use]
-    pub fn new(config: &Config, store: Store, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(config: &Config, mut store: Store, faults: Arc<Faults>, stopping: watch::Receiver<bool>) -> Self {
+        store.hub.faults = Arc::clone(&faults);
         Self {
+            faults,
             store: Mutex::new(store),
             limits: Mutex::default(),
             keys: Keys::new(&config.accounts),

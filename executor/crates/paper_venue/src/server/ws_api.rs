@@ -9,8 +9,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::clock::now_ms;
 use super::connection;
 use super::error::ApiError;
+use super::faults::{After, Before, Strike};
+use super::faulty::{failed, throttled, unavailable};
 use super::hub::Outbox;
 use super::limits::Used;
 use super::operations::{Access, Call, by_ws_name};
@@ -46,11 +49,45 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
             return outbox.send(reply(&Value::Null, Err(refusal.into()), Used::default()));
         }
     };
+    let strike = if shared.faults.is_on() {
+        shared.faults.on_request(&format!("ws {}", request.method))
+    } else {
+        Strike::default()
+    };
     let mut used = Used::default();
+    match strike.before {
+        Some(Before::Drop) => return outbox.cut(),
+        Some(Before::Fail) => return outbox.send(reply(&request.id, Err(unavailable()), used)),
+        Some(Before::Refuse(status, seconds)) => return outbox.send(refusal(&request.id, status, seconds)),
+        None => {}
+    }
     let mut store = shared.store();
     let result = run(shared, &mut store, outbox, &request, &mut used);
-    outbox.send(reply(&request.id, result, used));
+    match strike.after {
+        Some(After::Drop) => outbox.cut(),
+        Some(After::Restart) => {
+            outbox.cut();
+            shared.faults.ask_for_restart();
+        }
+        Some(After::Fail(form)) => outbox.send(reply(&request.id, Err(failed(form)), used)),
+        Some(After::Garble) => {
+            let text = reply(&request.id, result, used);
+            outbox.send(text.chars().take(text.len() / 2).collect::<String>());
+        }
+        None | Some(After::Disconnect) => outbox.send(reply(&request.id, result, used)),
+    }
     store.dispatch();
+    if strike.after == Some(After::Disconnect) {
+        outbox.cut();
+    }
+}
+
+/// 429 and 418, with the time until which to wait where Binance puts it.
+fn refusal(id: &Value, status: u16, seconds: u64) -> String {
+    let mut error = throttled(status).json();
+    let now = now_ms();
+    error["data"] = json!({"serverTime": now, "retryAfter": now + 1000 * seconds as i64});
+    json!({"id": id, "status": status, "error": error, "rateLimits": []}).to_string()
 }
 
 fn run(
