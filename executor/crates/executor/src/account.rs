@@ -15,9 +15,11 @@ use venues::{Balance, Receipt, StreamEvent, Venue, VenueError};
 
 use crate::answer::Answer;
 use crate::clock::now_ms;
+use crate::controlling::{Control, Controls};
 use crate::envelope::Command;
 use crate::fact::{Entry, Fact};
 use crate::journaling::{Batch, Then, Writer};
+use crate::lease::Lease;
 use crate::reconciling::Gathered;
 use crate::rows::rows_of;
 use crate::sink::Outbox;
@@ -38,6 +40,7 @@ pub enum Message {
     Drain(oneshot::Sender<Snapshot>),
     Gathered(u64, Result<Box<Gathered>, VenueError>),
     Written(u64),
+    Control(Control),
     /// Stop taking commands; answer when all that was sent has been answered.
     Stop(oneshot::Sender<()>),
 }
@@ -127,6 +130,7 @@ pub struct Account {
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
     pub generation: u64,
     stopping: Option<oneshot::Sender<()>>,
+    pub controls: Controls,
 }
 
 /// The way to an account's task.
@@ -134,6 +138,14 @@ pub struct Account {
 pub struct Handle {
     pub id: Uuid,
     pub inbox: UnboundedSender<Message>,
+    pub lease: Lease,
+}
+
+impl Handle {
+    pub fn control(&self, control: Control) {
+        // The account's task ends with the process only.
+        let _ = self.inbox.send(Message::Control(control));
+    }
 }
 
 /// What an account needs of the program around it.
@@ -142,6 +154,7 @@ pub struct Surroundings {
     pub journal: Writer,
     pub outbox: Outbox,
     pub inject_delay: Duration,
+    pub lease: Lease,
 }
 
 impl Account {
@@ -149,14 +162,15 @@ impl Account {
     pub fn start(state: State, venue: Arc<dyn Venue>, around: Surroundings) -> Handle {
         let (inbox, messages) = unbounded_channel();
         let (pings, ping_requests) = unbounded_channel();
-        let handle = Handle { id: state.account, inbox: inbox.clone() };
+        let handle = Handle { id: state.account, inbox: inbox.clone(), lease: around.lease.clone() };
         let stream_inbox = inbox.clone();
         let deliver = Box::new(move |event| {
             let _ = stream_inbox.send(Message::Stream(event));
         });
         let stream = venue.user_stream(deliver, ping_requests);
-        let clock = Arc::clone(&venue);
+        let (clock, lease) = (Arc::clone(&venue), around.lease.clone());
         tokio::spawn(async move {
+            lease.begun().await;
             // The stream's subscription is stamped with the venue's time, so that is measured first.
             while let Err(error) = clock.measure_clock().await {
                 tracing::warn!(%error, "the venue's clock could not be measured; trying again");
@@ -186,6 +200,7 @@ impl Account {
             stream_up: false,
             generation: 0,
             stopping: None,
+            controls: Controls::new(around.lease),
         };
         tokio::spawn(account.run(messages));
         handle
@@ -233,6 +248,7 @@ impl Account {
             Message::Written(facts) => {
                 self.record_quietly(Fact::Written { facts });
             }
+            Message::Control(control) => self.control(control),
             Message::Stop(done) => self.stopping = Some(done),
         }
     }
@@ -250,12 +266,14 @@ impl Account {
         match event {
             StreamEvent::Up => {
                 self.stream_up = true;
+                self.controls.stream_ups += 1;
                 self.start_gathering();
             }
             StreamEvent::Down(reason) => {
                 if self.stream_up || !self.ready {
                     tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
                 }
+                self.controls.stream_gaps += u64::from(self.stream_up);
                 self.stream_up = false;
                 self.ready = false;
                 self.generation += 1;

@@ -14,10 +14,12 @@ use crate::answer::Answer;
 use crate::clock::now_ms;
 use crate::envelope::{Action, Command, Place, check_times};
 use crate::fact::{Asked, Fact};
+use crate::metrics::METRICS;
 
 impl Account {
     pub fn command(&mut self, command: Box<Command>, waiter: Waiter) {
         if let Some(answer) = self.state.answers.get(&command.id) {
+            METRICS.repeated();
             let _ = waiter.reply.send(answer.clone());
             return;
         }
@@ -76,9 +78,13 @@ impl Account {
             }
             Action::Pause => self.set_paused(&command, true),
             Action::Resume => {
+                if let Some(refusal) = self.kill_stands() {
+                    self.refuse(command.id, &refusal);
+                    return;
+                }
                 self.record(Fact::Command(command.envelope.clone()));
                 self.record(Fact::Paused(false));
-                self.record(Fact::Killed { killed: false, reason: command.reason.clone() });
+                self.record(Fact::Killed { killed: false, reason: command.reason.clone(), by: None });
                 self.acknowledge(command.id, "entries are allowed again".into());
             }
             Action::Kill { flatten } => self.kill(&command, *flatten),
@@ -98,16 +104,9 @@ impl Account {
 
     fn kill(&mut self, command: &Command, flatten: bool) {
         self.record(Fact::Command(command.envelope.clone()));
-        self.record(Fact::Killed { killed: true, reason: command.reason.clone() });
-        tracing::warn!(account = %self.state.account, reason = command.reason.as_deref().unwrap_or(""), "the kill switch is set");
-        let entries = self.working_in(None, Order::is_entry);
-        for id in &entries {
-            self.cancel(*id, None);
-        }
-        if flatten {
-            self.begin_flatten(command.id, command.issued_at_ms, None);
-        }
-        self.acknowledge(command.id, format!("killed; cancelling {} entries, protective stops stay", entries.len()));
+        let flatten = flatten.then_some((command.id, command.issued_at_ms));
+        let entries = self.set_killed(command.reason.clone(), None, flatten);
+        self.acknowledge(command.id, format!("killed; cancelling {entries} entries, protective stops stay"));
     }
 
     fn cancel_command(&mut self, command: &Command, order_id: Uuid) {
@@ -128,8 +127,8 @@ impl Account {
     fn prepare(&mut self, command: Box<Command>, order: &Order) {
         let needs_rules = !self.state.rules.contains_key(&order.symbol);
         let needs_last = self.state.limits.needs_last_price(order);
-        if order.is_entry() && !self.ready {
-            let refusal = Refusal::new(Code::NotReady, "not yet reconciled with the venue: no entries until then");
+        let waits = if order.is_entry() { self.entries_wait() } else { None };
+        if let Some(refusal) = waits.or_else(|| self.may_be_done(&command)) {
             self.dismiss(command.id, &refusal);
             return;
         }
@@ -175,6 +174,11 @@ impl Account {
     fn place(&mut self, command: &Command, last: Option<Decimal>) {
         let Action::Place(place) = &command.action else { return };
         let order = place.order(command.id, self.venue.market());
+        // Again: looking at the market may have taken a while.
+        if let Some(refusal) = self.entries_wait().filter(|_| order.is_entry()) {
+            self.dismiss(command.id, &refusal);
+            return;
+        }
         let asked = asked(command, place);
         if order.is_entry()
             && let Some(why) = self.venue.entries_throttled()
@@ -191,6 +195,7 @@ impl Account {
             Ok(approved) => {
                 self.record(Fact::Command(command.envelope.clone()));
                 self.record(Fact::Placed { order, asked });
+                self.time_the_journal(command.id);
                 let (venue, order_id) = (Arc::clone(&self.venue), command.id);
                 self.send_when_durable(async move {
                     let sent = Instant::now();
@@ -259,6 +264,7 @@ fn asked(command: &Command, place: &Place) -> Asked {
         market_time_ms: place.market_time_ms,
         session_id: place.session_id,
         reason: place.reason.clone(),
+        trace: command.trace.clone(),
         version: place.version.clone(),
     }
 }

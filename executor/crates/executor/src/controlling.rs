@@ -1,28 +1,39 @@
 //! What reaches an account from its surroundings and is no command: its lease, the standing kill switches.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use orders::guards::{Code, Refusal};
 use orders::{Order, ids};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::account::Account;
 use crate::clock::now_ms;
 use crate::envelope::Command;
 use crate::fact::Fact;
+use crate::figures::Figures;
 use crate::lease::Lease;
+use crate::metrics::{METRICS, Stage};
 use crate::standing::{Source, Standing};
 
 pub enum Control {
     Lease(LeaseNews),
+    Figures(oneshot::Sender<Figures>),
     /// A kill switch outside of commands has come to stand (`None`: it stands no more).
     Standing(Source, Option<Standing>),
 }
 
 pub enum LeaseNews {
     /// `taken_over`: somebody else held it since this journal last did, or before it ever did.
-    Taken { holder: Uuid, epoch: i64, taken_over: bool },
-    Lost { epoch: i64 },
+    Taken {
+        holder: Uuid,
+        epoch: i64,
+        taken_over: bool,
+    },
+    Lost {
+        epoch: i64,
+    },
 }
 
 /// What an account knows of its surroundings.
@@ -31,25 +42,42 @@ pub struct Controls {
     standing: BTreeMap<Source, Standing>,
     /// Taken over, and not yet reconciled: entries of the former holder are to be cancelled.
     strangers: bool,
+    pub stream_ups: u64,
+    pub stream_gaps: u64,
+    /// Found by reconciliations.
+    pub differences: u64,
 }
 
 impl Controls {
     pub fn new(lease: Lease) -> Self {
-        Self { lease, standing: BTreeMap::new(), strangers: false }
+        Self { lease, standing: BTreeMap::new(), strangers: false, stream_ups: 0, stream_gaps: 0, differences: 0 }
     }
 }
 
 impl Account {
     pub fn control(&mut self, control: Control) {
         match control {
-            Control::Lease(LeaseNews::Taken { holder, epoch, taken_over }) => self.lease_taken(holder, epoch, taken_over),
+            Control::Lease(LeaseNews::Taken { holder, epoch, taken_over }) => {
+                self.lease_taken(holder, epoch, taken_over)
+            }
             Control::Lease(LeaseNews::Lost { epoch }) => self.lease_lost(epoch),
+            Control::Figures(reply) => {
+                let _ = reply.send(self.figures());
+            }
             Control::Standing(source, Some(standing)) => self.stand(source, standing),
             Control::Standing(source, None) => {
                 if let Some(standing) = self.controls.standing.remove(&source) {
                     tracing::info!(account = %self.state.account, was = %standing.reason, "a kill switch stands no more; `resume` lifts the kill");
                 }
             }
+        }
+    }
+
+    /// Notes when the command's order has reached the disk.
+    pub fn time_the_journal(&mut self, command_id: Uuid) {
+        let received = self.waiting.get(&command_id).and_then(|waiters| waiters.first()).map(|waiter| waiter.received);
+        if let Some(received) = received {
+            self.when_durable(Box::new(move || METRICS.reached(Stage::Journaled, received, Instant::now())));
         }
     }
 
@@ -133,8 +161,7 @@ impl Account {
         }
         let ours = |order: &Order| ids::order_id(&order.client_order_id).is_some();
         for id in self.working_in(None, |order| order.is_entry() && ours(order)) {
-            let is_adopted = self.state.kept.get(&id).is_some_and(|kept| kept.adopted);
-            if is_adopted {
+            if self.state.adopted.contains(&id) {
                 tracing::warn!(account = %self.state.account, order = %id, "an entry of the former executor, whose protection is not known here: cancelling it");
                 self.cancel(id, None);
             }

@@ -1,18 +1,26 @@
 //! The executor: commands in, orders at the venue, state in Postgres. README.md tells how one order goes through these files.
 
 mod account;
+mod addresses;
 mod answer;
 mod clock;
 mod commanding;
 mod config;
+mod controlling;
 mod envelope;
 mod fact;
+mod figures;
 mod flattening;
 mod gate;
 mod http;
 mod inbox;
 mod journal_file;
 mod journaling;
+mod keeper;
+mod lease;
+mod metrics;
+mod postgres;
+mod postgres_tls;
 mod protecting;
 mod reacting;
 mod reconciling;
@@ -23,8 +31,10 @@ mod running;
 mod signing;
 mod sink;
 mod snapshot;
+mod standing;
 mod state;
 mod statements;
+mod status_page;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

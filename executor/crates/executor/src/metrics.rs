@@ -121,7 +121,12 @@ impl Metrics {
     /// The program's part of the exposition.
     pub fn page(&self) -> String {
         let mut page = String::new();
-        heading(&mut page, "smc_order_path_seconds", "histogram", "From a command's arrival to each stage of its order.");
+        heading(
+            &mut page,
+            "smc_order_path_seconds",
+            "histogram",
+            "From a command's arrival to each stage of its order.",
+        );
         for (histogram, stage) in self.order_path.iter().zip(STAGES) {
             histogram.write(&mut page, "smc_order_path_seconds", &format!("stage=\"{stage}\""));
         }
@@ -135,7 +140,12 @@ impl Metrics {
         for (code, count) in lock(&self.refusals).iter() {
             let _ = writeln!(page, "smc_refusals_total{{code=\"{code}\"}} {count}");
         }
-        heading(&mut page, "smc_commands_repeated_total", "counter", "Commands that came again and got their first answer.");
+        heading(
+            &mut page,
+            "smc_commands_repeated_total",
+            "counter",
+            "Commands that came again and got their first answer.",
+        );
         let _ = writeln!(page, "smc_commands_repeated_total {}", self.repeated.load(Ordering::Relaxed));
         page
     }

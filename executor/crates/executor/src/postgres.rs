@@ -25,8 +25,9 @@ impl Database {
     /// A text without the URL, which holds the password: not a URL, an unknown `sslmode`, an unreadable `sslrootcert`.
     pub fn new(url: &Secret) -> Result<Self, String> {
         let (url, mode, root) = split(url.expose())?;
-        let mut config: Config =
-            url.parse().map_err(|_| "database_url is no Postgres URL: postgres://user:password@host:port/name".to_owned())?;
+        let mut config: Config = url
+            .parse()
+            .map_err(|_| "database_url is no Postgres URL: postgres://user:password@host:port/name".to_owned())?;
         let (ssl, trust) = match (mode.as_deref().unwrap_or("prefer"), &root) {
             ("disable", _) => (SslMode::Disable, Trust::Anyone),
             ("prefer", None) => (SslMode::Prefer, Trust::Anyone),

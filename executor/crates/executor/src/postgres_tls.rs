@@ -10,7 +10,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
@@ -36,7 +38,9 @@ pub fn client_config(trust: Trust, root: Option<&str>) -> Result<ClientConfig, S
     match root {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let unreadable = |error: &dyn std::fmt::Display| format!("sslrootcert {path}: {error}; name a PEM file with the authority's certificate");
+            let unreadable = |error: &dyn std::fmt::Display| {
+                format!("sslrootcert {path}: {error}; name a PEM file with the authority's certificate")
+            };
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
                 let certificate = certificate.map_err(|error| unreadable(&error))?;
                 roots.add(certificate).map_err(|error| unreadable(&error))?;
@@ -163,4 +167,3 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
-

@@ -13,6 +13,7 @@ use venues::{Balance, Reason, Receipt, Report, VenueError};
 use crate::account::{Account, Done, Message, Wake};
 use crate::answer::Answer;
 use crate::fact::{Asked, Fact};
+use crate::metrics::{METRICS, Stage};
 use crate::rows;
 
 /// Between attempts of something that must happen and could not be sent.
@@ -195,6 +196,10 @@ impl Account {
         if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
             let us = sent.duration_since(waiter.received).as_micros();
             tracing::debug!(order = %order_id, us, "journaled and handed to the connection");
+            METRICS.reached(Stage::Written, waiter.received, sent);
+            if !matches!(result, Err(VenueError::NotSent(_))) {
+                METRICS.reached(Stage::Acknowledged, waiter.received, Instant::now());
+            }
         }
         let id = tracked.order.id;
         let answer = match result {

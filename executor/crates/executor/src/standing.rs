@@ -58,7 +58,10 @@ fn read(path: &Path) -> Option<Standing> {
     match read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         // Unreadable is there: who made it wanted to stop trading.
-        _ => Some(Standing { reason: format!("the file {} is there", path.display()), flatten: text.trim() == "flatten" }),
+        _ => Some(Standing {
+            reason: format!("the file {} is there", path.display()),
+            flatten: text.trim() == "flatten",
+        }),
     }
 }
 

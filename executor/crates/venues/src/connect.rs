@@ -27,8 +27,12 @@ pub struct Access {
     pub ws_api_url: String,
     /// Public market streams: like `wss://stream.binance.com:9443`.
     pub market_ws_url: String,
+    /// Play money: the venue's test network or demo trading, to which the addresses lead.
+    pub testnet: bool,
     pub api_key: String,
     pub api_secret: String,
+    /// OKX's third secret; empty elsewhere.
+    pub passphrase: String,
 }
 
 /// # Errors
