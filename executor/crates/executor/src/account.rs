@@ -3,106 +3,31 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use orders::SymbolRules;
-use orders::reconcile::{VenueOrder, VenueTrade};
 use rust_decimal::Decimal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use uuid::Uuid;
-use venues::{Balance, Receipt, StreamEvent, Venue, VenueError};
+use venues::{StreamEvent, Venue};
 
-use crate::answer::Answer;
 use crate::clock::now_ms;
 use crate::controlling::{Control, Controls};
-use crate::envelope::Command;
+use crate::draining::DrainWait;
 use crate::fact::{Entry, Fact};
 use crate::journaling::{Batch, Then, Writer};
 use crate::lease::Lease;
-use crate::reconciling::Gathered;
+use crate::message::{Done, Message, Waiter, Wake};
+use crate::row::Row;
 use crate::rows::rows_of;
 use crate::sink::Outbox;
-use crate::snapshot::Snapshot;
 use crate::state::{Applied, State};
 
 /// A stream that has been quiet this long gets a measurement of the clock, which keeps a connection warm as well.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
 
-pub enum Message {
-    Command(Box<Command>, Waiter),
-    /// The market knowledge that a place command waited for.
-    Prepared(Box<Command>, Preparation),
-    Stream(StreamEvent),
-    Done(Done),
-    Wake(Wake),
-    Snapshot(oneshot::Sender<Snapshot>),
-    Drain(oneshot::Sender<Snapshot>),
-    Gathered(u64, Result<Box<Gathered>, VenueError>),
-    Written(u64),
-    Control(Control),
-    /// Stop taking commands; answer when all that was sent has been answered.
-    Stop(oneshot::Sender<()>),
-}
-
-pub struct Waiter {
-    pub received: Instant,
-    pub reply: oneshot::Sender<Answer>,
-}
-
-/// What the venue answered to something sent.
-pub enum Done {
-    Placed {
-        order_id: Uuid,
-        sent: Instant,
-        result: Result<Receipt, VenueError>,
-    },
-    OcoPlaced {
-        entry: Uuid,
-        n: u32,
-        sent: Instant,
-        result: Result<Vec<Receipt>, VenueError>,
-    },
-    /// And, where the venue knew no such open order, what it says about it.
-    Cancelled {
-        order_id: Uuid,
-        command: Option<Uuid>,
-        result: Result<Vec<VenueOrder>, VenueError>,
-    },
-    Queried {
-        order_id: Uuid,
-        attempt: usize,
-        result: Result<VenueOrder, VenueError>,
-    },
-    Trades {
-        order_id: Uuid,
-        result: Result<Vec<VenueTrade>, VenueError>,
-    },
-    FlattenBalances {
-        symbol: String,
-        result: Result<Vec<(String, Balance)>, VenueError>,
-    },
-}
-
-pub struct Preparation {
-    pub rules: Result<Option<SymbolRules>, VenueError>,
-    pub last: Result<Option<Decimal>, VenueError>,
-}
-
-pub enum Wake {
-    Query { order_id: Uuid, attempt: usize },
-    Cancel { order_id: Uuid },
-    Trades { order_id: Uuid },
-    Protect { entry: Uuid },
-    Flatten { symbol: String },
-    Gather,
-}
-
-pub struct DrainWait {
-    pub reply: oneshot::Sender<Snapshot>,
-    /// What had happened when the last ping was sent, and its number.
-    pub pinged: Option<(u64, u64)>,
-}
+/// A fill and the position that it makes are told one after the other: so long they may differ.
+const COMPARE_AFTER: Duration = Duration::from_secs(2);
 
 pub struct Account {
     pub state: State,
@@ -111,20 +36,24 @@ pub struct Account {
     pub inject_delay: Duration,
     journal: Writer,
     outbox: Outbox,
-    batch: Batch,
-    rows: Vec<crate::rows::Row>,
+    pub batch: Batch,
+    rows: Vec<Row>,
     pub inbox: UnboundedSender<Message>,
-    pings: UnboundedSender<u64>,
+    pub pings: UnboundedSender<u64>,
     pub waiting: HashMap<Uuid, Vec<Waiter>>,
+    /// Entries whose protection is to be looked at before this turn ends: all fills of a turn share one order.
+    pub unguarded: Vec<Uuid>,
+    /// Of orders that are being replaced: how much the venue says that they have executed.
+    pub told_executed: HashMap<Uuid, Decimal>,
     /// Requests to the venue that have not been answered.
-    in_flight: usize,
+    pub in_flight: usize,
     /// Counts what has happened, so that a drain can tell that nothing has.
-    activity: u64,
+    pub activity: u64,
     /// Fills booked since the start, so that a reconciliation can tell that none came in between.
     pub fills: u64,
     pub balance_changes: HashMap<String, u64>,
-    next_ping: u64,
-    drains: Vec<DrainWait>,
+    pub next_ping: u64,
+    pub drains: Vec<DrainWait>,
     pub ready: bool,
     pub stream_up: bool,
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
@@ -190,6 +119,8 @@ impl Account {
             inbox,
             pings,
             waiting: HashMap::new(),
+            unguarded: Vec::new(),
+            told_executed: HashMap::new(),
             in_flight: 0,
             activity: 0,
             fills: 0,
@@ -216,6 +147,7 @@ impl Account {
                     Err(_) => break,
                 }
             }
+            self.protect_fills();
             self.answer_drains();
             self.commit();
             if self.in_flight == 0
@@ -292,37 +224,9 @@ impl Account {
             StreamEvent::Positions(positions) => {
                 self.activity += 1;
                 self.state.venue_positions.extend(positions.into_iter().map(|held| (held.symbol.clone(), held)));
+                self.wake_in(COMPARE_AFTER, Wake::ComparePositions);
             }
-            StreamEvent::Pong(number) => {
-                let quiet = self.in_flight == 0 && self.batch.is_empty();
-                let (done, waiting) = std::mem::take(&mut self.drains)
-                    .into_iter()
-                    .partition::<Vec<_>, _>(|drain| quiet && drain.pinged == Some((self.activity, number)));
-                self.drains = waiting;
-                for drain in &mut self.drains {
-                    if drain.pinged.is_some_and(|(_, pinged)| pinged == number) {
-                        drain.pinged = None;
-                    }
-                }
-                if !done.is_empty() {
-                    let snapshot = self.snapshot();
-                    for drain in done {
-                        let _ = drain.reply.send(snapshot.clone());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sends the next ping for each drain that waits for one, once no reaction is in flight.
-    fn answer_drains(&mut self) {
-        if self.in_flight > 0 || !self.stream_up || !self.ready {
-            return;
-        }
-        for drain in self.drains.iter_mut().filter(|drain| drain.pinged.is_none()) {
-            self.next_ping += 1;
-            drain.pinged = Some((self.activity, self.next_ping));
-            let _ = self.pings.send(self.next_ping);
+            StreamEvent::Pong(number) => self.ponged(number),
         }
     }
 
@@ -363,7 +267,7 @@ impl Account {
         }
     }
 
-    pub fn also(&mut self, rows: Vec<crate::rows::Row>) {
+    pub fn also(&mut self, rows: Vec<Row>) {
         self.rows.extend(rows);
     }
 

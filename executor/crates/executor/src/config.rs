@@ -100,9 +100,9 @@ impl AccountConfig {
             rest_url: or(&self.rest_url, official.rest),
             ws_api_url: or(&self.ws_api_url, official.ws_api),
             market_ws_url: or(&market, official.market_ws),
-            testnet: self.testnet,
             api_key: self.api_key.expose().to_owned(),
             api_secret: self.api_secret.expose().to_owned(),
+            is_demo: self.testnet,
             passphrase: self.passphrase.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
         }
     }

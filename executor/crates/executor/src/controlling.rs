@@ -34,6 +34,8 @@ pub enum LeaseNews {
     Lost {
         epoch: i64,
     },
+    /// Entries may go on that waited for it.
+    Held,
 }
 
 /// What an account knows of its surroundings.
@@ -60,6 +62,7 @@ impl Account {
             Control::Lease(LeaseNews::Taken { holder, epoch, taken_over }) => {
                 self.lease_taken(holder, epoch, taken_over)
             }
+            Control::Lease(LeaseNews::Held) => self.continue_replacements(),
             Control::Lease(LeaseNews::Lost { epoch }) => self.lease_lost(epoch),
             Control::Figures(reply) => {
                 let _ = reply.send(self.figures());
@@ -114,7 +117,7 @@ impl Account {
     pub fn set_killed(&mut self, reason: Option<String>, by: Option<String>, flatten: Option<(Uuid, i64)>) -> usize {
         tracing::warn!(account = %self.state.account, reason = reason.as_deref().unwrap_or(""), "the kill switch is set");
         self.record(Fact::Killed { killed: true, reason, by });
-        let entries = self.working_in(None, Order::is_entry);
+        let entries = self.state.working_in(None, Order::is_entry);
         for id in &entries {
             self.cancel(*id, None);
         }
@@ -148,7 +151,7 @@ impl Account {
     /// that come all the same are protected from here.
     fn lease_lost(&mut self, epoch: i64) {
         tracing::error!(account = %self.state.account, epoch, "FENCED: another executor has taken the account over; no entries from here");
-        for id in self.working_in(None, Order::is_entry) {
+        for id in self.state.working_in(None, Order::is_entry) {
             self.cancel(id, None);
         }
     }
@@ -160,7 +163,7 @@ impl Account {
             return;
         }
         let ours = |order: &Order| ids::order_id(&order.client_order_id).is_some();
-        for id in self.working_in(None, |order| order.is_entry() && ours(order)) {
+        for id in self.state.working_in(None, |order| order.is_entry() && ours(order)) {
             if self.state.adopted.contains(&id) {
                 tracing::warn!(account = %self.state.account, order = %id, "an entry of the former executor, whose protection is not known here: cancelling it");
                 self.cancel(id, None);

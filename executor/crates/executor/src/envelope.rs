@@ -3,12 +3,10 @@
 use base64::Engine;
 use ed25519_dalek::{Signature, VerifyingKey};
 use orders::guards::{Code, Refusal};
-use orders::{Kind, Limits, Market, Order, Side, TimeInForce, ids};
-use rust_decimal::Decimal;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::action::{Action, read_action};
 use crate::clock::parse_iso;
 
 /// How far the clocks of signer and executor may differ.
@@ -27,138 +25,6 @@ pub struct Command {
     pub expires_at_ms: i64,
     /// As it was signed, for the journal.
     pub envelope: Value,
-}
-
-#[derive(Clone, Debug)]
-pub enum Action {
-    Place(Box<Place>),
-    Cancel { order_id: Uuid },
-    CancelAll { symbol: Option<String> },
-    Flatten { symbol: Option<String> },
-    Pause,
-    Resume,
-    Kill { flatten: bool },
-    SetLimits(Limits),
-}
-
-impl Action {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Place(_) => "place",
-            Self::Cancel { .. } => "cancel",
-            Self::CancelAll { .. } => "cancel_all",
-            Self::Flatten { .. } => "flatten",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Kill { .. } => "kill",
-            Self::SetLimits(_) => "set_limits",
-        }
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Place {
-    pub symbol: String,
-    pub side: Side,
-    #[serde(rename = "type")]
-    pub kind: Kind,
-    pub quantity: Decimal,
-    pub price: Option<Decimal>,
-    pub stop_price: Option<Decimal>,
-    pub trail: Option<Decimal>,
-    pub time_in_force: Option<TimeInForce>,
-    pub stop_loss: Option<Decimal>,
-    pub take_profit: Option<Decimal>,
-    #[serde(default)]
-    pub reduce_only: Option<bool>,
-    #[serde(default)]
-    pub post_only: Option<bool>,
-    pub session_id: Option<Uuid>,
-    pub reason: Option<String>,
-    pub market_time_ms: Option<i64>,
-    pub version: Option<String>,
-}
-
-impl Place {
-    pub fn order(&self, id: Uuid, market: Market) -> Order {
-        Order {
-            id,
-            client_order_id: ids::client_order_id(id),
-            parent: None,
-            market,
-            symbol: self.symbol.clone(),
-            side: self.side,
-            kind: self.kind,
-            quantity: self.quantity,
-            price: self.price,
-            stop_price: self.stop_price,
-            trail: self.trail,
-            time_in_force: self.time_in_force,
-            stop_loss: self.stop_loss,
-            take_profit: self.take_profit,
-            reduce_only: self.reduce_only.unwrap_or(false),
-            post_only: self.post_only.unwrap_or(false),
-        }
-    }
-
-    /// Whether the fields fit the type of order.
-    fn verify(&self) -> Result<(), String> {
-        let kind = self.kind.name();
-        let trails = self.kind == Kind::TrailingStop;
-        if trails != self.trail.is_some() {
-            return Err("a trailing_stop order needs a trail, and no other takes one".into());
-        }
-        if self.trail.is_some_and(|trail| trail <= Decimal::ZERO || trail >= Decimal::ONE) {
-            return Err("trail is a fraction of the price, above 0 and below 1: 0.01 is one per cent".into());
-        }
-        for (name, given, needed) in [
-            ("price", self.price.is_some(), self.kind.needs_price()),
-            ("stop_price", self.stop_price.is_some(), self.kind.needs_stop_price()),
-        ] {
-            if needed && !given {
-                return Err(format!("a {kind} order needs a {name}"));
-            }
-            // Where a trailing stop has a stop_price, it begins to follow from there.
-            if given && !needed && !(trails && name == "stop_price") {
-                return Err(format!("a {kind} order takes no {name}"));
-            }
-        }
-        if self.symbol.is_empty() || !self.symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-        {
-            return Err("symbol must be the venue's id, like BTCUSDT".into());
-        }
-        if self.post_only == Some(true)
-            && (self.kind != Kind::Limit || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc))
-        {
-            return Err("post_only is for limit orders that stay".into());
-        }
-        if self.time_in_force.is_some() && !self.kind.needs_price() {
-            return Err(format!("a {kind} order takes no time_in_force"));
-        }
-        Ok(())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CancelPayload {
-    order_id: Uuid,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SymbolPayload {
-    symbol: Option<String>,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KillPayload {
-    reason: Option<String>,
-    flatten: Option<bool>,
 }
 
 const FIELDS: [&str; 8] =
@@ -236,6 +102,11 @@ fn malformed(message: impl Into<String>) -> Refusal {
     Refusal::new(Code::Malformed, message)
 }
 
+/// It goes into logs as it is.
+fn is_trace(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
     let text = |name: &str| fields[name].as_str().ok_or_else(|| format!("{name} must be a string"));
     let time =
@@ -254,55 +125,6 @@ fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
         Some(_) => return Err("trace_id must be 1 to 64 of the characters A-Z a-z 0-9 . _ -".into()),
     };
     Ok(Command { id, account, action, reason, trace, issued_at_ms, expires_at_ms, envelope: Value::Null })
-}
-
-/// It goes into logs as it is.
-fn is_trace(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-}
-
-fn read_action(action: &str, payload: Value) -> Result<(Action, Option<String>), String> {
-    fn read<T: serde::de::DeserializeOwned>(payload: Value) -> Result<T, String> {
-        serde_json::from_value(payload).map_err(|error| format!("payload: {error}"))
-    }
-    Ok(match action {
-        "place" => {
-            let place: Place = read(payload)?;
-            place.verify().map_err(|message| format!("payload: {message}"))?;
-            let reason = place.reason.clone();
-            (Action::Place(Box::new(place)), reason)
-        }
-        "cancel" => {
-            let CancelPayload { order_id, reason } = read(payload)?;
-            (Action::Cancel { order_id }, reason)
-        }
-        "cancel_all" => {
-            let SymbolPayload { symbol, reason } = read(payload)?;
-            (Action::CancelAll { symbol }, reason)
-        }
-        "flatten" => {
-            let SymbolPayload { symbol, reason } = read(payload)?;
-            (Action::Flatten { symbol }, reason)
-        }
-        "pause" => (Action::Pause, read::<KillPayload>(payload)?.reason),
-        "resume" => (Action::Resume, read::<KillPayload>(payload)?.reason),
-        "kill" => {
-            let KillPayload { reason, flatten } = read(payload)?;
-            (Action::Kill { flatten: flatten.unwrap_or(false) }, reason)
-        }
-        "set_limits" => {
-            let limits: Limits = read(payload)?;
-            let negative = |value: Option<Decimal>| value.is_some_and(|value| value.is_sign_negative());
-            if negative(limits.max_order_notional)
-                || negative(limits.max_position_notional)
-                || negative(limits.price_collar)
-            {
-                return Err("payload: a limit cannot be negative".into());
-            }
-            (Action::SetLimits(limits), None)
-        }
-        other => return Err(format!("unknown action {other:?}")),
-    })
 }
 
 #[cfg(test)]

@@ -51,6 +51,12 @@ pub enum Fact {
         quantity: Decimal,
         legs: Vec<Uuid>,
     },
+    /// Its orders are being taken back; once they are finished, it has failed for this reason.
+    GroupClosing {
+        entry: Uuid,
+        n: u32,
+        failure: Failure,
+    },
     GroupFailed {
         entry: Uuid,
         n: u32,
@@ -61,6 +67,25 @@ pub enum Fact {
         entry: Uuid,
         n: u32,
     },
+    /// A stop and a target by command, of which at most one fills; they follow as `Placed`.
+    Pair {
+        stop: Uuid,
+        target: Uuid,
+    },
+    /// `order` takes the place of `old` once the venue says that that is cancelled; its quantity counts what `old` has filled.
+    Replacing {
+        old: Uuid,
+        order: Order,
+        asked: Asked,
+        expires_at_ms: i64,
+        /// The price by which it was judged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<Decimal>,
+    },
+    /// What was to follow `old` has been placed or refused.
+    Replaced {
+        old: Uuid,
+    },
     CancelAsked {
         order_id: Uuid,
     },
@@ -69,6 +94,8 @@ pub enum Fact {
     Position {
         symbol: String,
         quantity: Decimal,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry_price: Option<Decimal>,
     },
     Limits(Limits),
     Paused(bool),
@@ -88,7 +115,7 @@ pub enum Fact {
         symbol: String,
         order_id: Uuid,
     },
-    /// The sale did not reach the venue; another follows.
+    /// The order that closes is finished, or did not reach the venue: whether another is needed must be seen.
     FlattenUnsold {
         symbol: String,
     },

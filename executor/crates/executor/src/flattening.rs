@@ -1,16 +1,16 @@
-//! Flatten: cancel everything in a symbol, and when nothing works there any more, sell what is held at market.
+//! Flatten: cancel everything in a symbol, and when nothing works there any more, close what is held at market.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use orders::guards::approve_exit;
 use orders::protection::{Failure, Form, uncovered};
-use orders::{Kind, Order, Side, Status, ids};
+use orders::{Kind, Market, Order, Side, Status, SymbolRules, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::account::{Account, Done, Message, Wake};
+use crate::account::Account;
 use crate::fact::{Asked, Fact};
+use crate::message::{Done, Message, Wake};
 use crate::reacting::RETRY;
 
 impl Account {
@@ -33,7 +33,7 @@ impl Account {
         if flattening.selling.is_some() {
             return;
         }
-        let working = self.working_in(Some(symbol), |_| true);
+        let working = self.state.working_in(Some(symbol), |_| true);
         for id in &working {
             // One cancel clears both legs of an OCO; the other leg's is then answered by its state.
             if !self.state.cancelling.contains(id) {
@@ -43,8 +43,10 @@ impl Account {
         if working.is_empty() {
             let (venue, symbol) = (Arc::clone(&self.venue), symbol.to_owned());
             self.ask(async move {
-                let result = venue.balances().await;
-                Message::Done(Done::FlattenBalances { symbol, result })
+                Message::Done(match venue.market() {
+                    Market::Spot => Done::FlattenBalances { symbol, result: venue.balances().await },
+                    Market::Swap => Done::FlattenPositions { symbol, result: venue.positions().await },
+                })
             });
         }
     }
@@ -52,7 +54,7 @@ impl Account {
     /// Nothing works in the symbol and the balances are fresh.
     pub fn sell_out(&mut self, symbol: &str) {
         let Some(flattening) = self.state.flattening.get(symbol).cloned() else { return };
-        if flattening.selling.is_some() || !self.working_in(Some(symbol), |_| true).is_empty() {
+        if flattening.selling.is_some() || !self.state.working_in(Some(symbol), |_| true).is_empty() {
             return;
         }
         let Some(rules) = self.state.rules.get(symbol).cloned() else {
@@ -60,10 +62,9 @@ impl Account {
             return;
         };
         self.release_fills(symbol);
-        let free = self.state.balances.get(&rules.base).map(|balance| balance.free).unwrap_or_default();
-        let quantity = rules.floor_quantity(free);
+        let (side, quantity) = self.to_close(&rules);
         if quantity < rules.min_quantity || quantity.is_zero() {
-            tracing::info!(account = %self.state.account, symbol, %free, "flat: nothing, or dust, is left");
+            tracing::info!(account = %self.state.account, symbol, %quantity, "flat: nothing, or dust, is left");
             self.record(Fact::FlattenDone { symbol: symbol.to_owned() });
             return;
         }
@@ -74,7 +75,7 @@ impl Account {
             parent: None,
             market: self.venue.market(),
             symbol: symbol.to_owned(),
-            side: Side::Sell,
+            side,
             kind: Kind::Market,
             quantity,
             price: None,
@@ -92,20 +93,28 @@ impl Account {
                     Asked { issued_at_ms: flattening.issued_at_ms, reason: Some("flatten".into()), ..Asked::default() };
                 self.record(Fact::FlattenSelling { symbol: symbol.to_owned(), order_id: id });
                 self.record(Fact::Placed { order, asked });
-                let venue = Arc::clone(&self.venue);
-                self.send_when_durable(async move {
-                    let sent = Instant::now();
-                    Done::Placed { order_id: id, sent, result: venue.place(&approved).await }
-                });
+                self.send_order(approved);
             }
             Err(refusal) => {
-                tracing::error!(account = %self.state.account, symbol, %refusal, "cannot sell what is held");
+                tracing::error!(account = %self.state.account, symbol, %refusal, "cannot close what is held");
                 self.record(Fact::FlattenDone { symbol: symbol.to_owned() });
             }
         }
     }
 
-    /// Fills that came in while clearing out are sold with the rest: they need no protection any more.
+    /// What one market order can close of what is free: the venue's word, which has just been asked for.
+    fn to_close(&self, rules: &SymbolRules) -> (Side, Decimal) {
+        let held = match rules.market {
+            Market::Spot => self.state.balances.get(&rules.base).map(|balance| balance.free),
+            Market::Swap => self.state.venue_positions.get(&rules.symbol).map(|position| position.quantity),
+        }
+        .unwrap_or_default();
+        let side = if held.is_sign_negative() { Side::Buy } else { Side::Sell };
+        let most = Some(rules.market_max_quantity).filter(|most| !most.is_zero()).unwrap_or(Decimal::MAX);
+        (side, rules.floor_quantity(held.abs().min(most)))
+    }
+
+    /// Fills that came in while clearing out are closed with the rest: they need no protection any more.
     fn release_fills(&mut self, symbol: &str) {
         let rules = self.state.rules.get(symbol).cloned();
         let in_symbol = |id: &&Uuid| self.state.orders.get(*id).is_some_and(|tracked| tracked.order.symbol == symbol);
@@ -125,7 +134,8 @@ impl Account {
         }
     }
 
-    /// What became of the sale.
+    /// What became of the order that closes. Once it is finished, what is held is asked for again: a very large position takes
+    /// several.
     pub fn flatten_heard(&mut self, symbol: &str, order_id: Uuid, rejected: Option<Failure>) {
         if self.state.flattening.get(symbol).is_none_or(|flattening| flattening.selling != Some(order_id)) {
             return;
@@ -139,13 +149,18 @@ impl Account {
             (Some(Status::Rejected), _) => {
                 let message =
                     self.state.orders.get(&order_id).and_then(|tracked| tracked.message.clone()).unwrap_or_default();
-                tracing::error!(account = %self.state.account, symbol, %message, "the venue refused the sale: still held");
+                tracing::error!(account = %self.state.account, symbol, %message, "the venue refused to close it: still held");
                 self.record(Fact::FlattenDone { symbol: symbol.to_owned() });
             }
-            (Some(Status::Pending | Status::Unknown) | None, _) => {}
-            (Some(_), _) => {
-                self.record(Fact::FlattenDone { symbol: symbol.to_owned() });
+            (Some(status), _) if status.is_terminal() => {
+                self.record(Fact::FlattenUnsold { symbol: symbol.to_owned() });
+                if self.state.orders.get(&order_id).is_some_and(|tracked| tracked.filled.is_zero()) {
+                    self.wake_in(RETRY, Wake::Flatten { symbol: symbol.to_owned() });
+                } else {
+                    self.continue_flatten(symbol);
+                }
             }
+            _ => {}
         }
     }
 }

@@ -9,12 +9,13 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::account::{Handle, Message, Waiter};
+use crate::account::Handle;
 use crate::answer::{Answer, Verdict};
 use crate::clock::now_ms;
 use crate::envelope::Keys;
 use crate::fact::{Entry, Fact};
 use crate::journaling::{Batch, Writer};
+use crate::message::{Message, Waiter};
 use crate::metrics::{METRICS, Stage};
 
 /// Refused before an account had a say, so that no account's journal tells of it.

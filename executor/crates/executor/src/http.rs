@@ -15,12 +15,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::account::{Handle, Message};
+use crate::account::Handle;
 use crate::answer::Answer;
 use crate::config::Secret;
 use crate::controlling::Control;
 use crate::figures::{self, Figures};
 use crate::gate::Gate;
+use crate::message::Message;
 use crate::metrics::METRICS;
 use crate::snapshot::Snapshot;
 use crate::standing::Heartbeat;

@@ -117,6 +117,7 @@ impl Keeper {
                 tracing::warn!(account = %kept.handle.id, "no lease: entries wait until the database gives it; protection, exits and cancels go on");
             } else if !kept.was_permitted && permitted {
                 tracing::info!(account = %kept.handle.id, epoch = kept.handle.lease.epoch(), "the lease is held");
+                kept.handle.control(Control::Lease(LeaseNews::Held));
             }
             kept.was_permitted = permitted;
         }

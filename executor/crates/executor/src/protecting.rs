@@ -1,36 +1,43 @@
 //! Places the protective orders that `orders::protection` asks for, and says loudly when one cannot be placed.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use orders::guards::{approve_exit, approve_oco};
+use orders::guards::{Refusal, approve_exit, approve_oco};
 use orders::protection::{self, Failure, Form, Next};
-use orders::{Kind, Oco, Order, SymbolRules, Tracked, ids};
+use orders::{Kind, Oco, Order, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::VenueError;
 
-use crate::account::{Account, Done, Wake};
+use crate::account::Account;
 use crate::fact::{Asked, Fact};
+use crate::message::Wake;
 use crate::reacting::RETRY;
 
 impl Account {
+    /// Protects what this turn's fills have brought in.
+    pub fn protect_fills(&mut self) {
+        let mut entries = std::mem::take(&mut self.unguarded);
+        entries.sort_unstable();
+        entries.dedup();
+        entries.into_iter().for_each(|entry| self.protect(entry, false));
+    }
+
     /// Brings the protection of an entry's fills up to date. `again`: also try what the venue has refused before.
     pub fn protect(&mut self, entry: Uuid, again: bool) {
+        self.settle_closing(entry);
         let Some(tracked) = self.state.orders.get(&entry) else { return };
-        let symbol = tracked.order.symbol.clone();
-        // What is being sold out needs no stop, and a stop would hold the balance back.
-        if self.state.flattening.contains_key(&symbol) {
+        // What is being closed out needs no stop, and a stop would hold the balance back.
+        if self.state.flattening.contains_key(&tracked.order.symbol) {
             return;
         }
-        let Some(rules) = self.state.rules.get(&symbol).cloned() else { return };
-        let Some(next) = protection::next(tracked, self.state.groups_of(entry), &rules, again) else { return };
-        let legs = legs(tracked, &next);
-        let issued_at_ms = self.state.kept.get(&entry).map_or(0, |kept| kept.asked.issued_at_ms);
+        let Some(rules) = self.state.rules.get(&tracked.order.symbol).cloned() else { return };
+        let pairs = self.venue.holds().oco;
+        let Some(next) = protection::next(tracked, self.state.groups_of(entry), &rules, pairs, again) else { return };
+        let legs = legs(tracked, &next, pairs);
+        let kept = self.state.kept.get(&entry);
         let asked = Asked {
-            issued_at_ms,
+            issued_at_ms: kept.map_or(0, |kept| kept.asked.issued_at_ms),
             market_time_ms: tracked.last_fill_ms,
-            session_id: self.state.kept.get(&entry).and_then(|kept| kept.asked.session_id),
+            session_id: kept.and_then(|kept| kept.asked.session_id),
             reason: Some(reason(next.form).into()),
             trace: self.state.kept.get(&entry).and_then(|kept| kept.asked.trace.clone()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
@@ -41,44 +48,121 @@ impl Account {
             self.record(Fact::Placed { order: leg.clone(), asked: asked.clone() });
         }
         self.send_legs(entry, next.n, legs, &rules);
+        self.merge_groups(entry);
     }
 
     fn send_legs(&mut self, entry: Uuid, n: u32, legs: Vec<Order>, rules: &SymbolRules) {
-        let venue = Arc::clone(&self.venue);
-        let refusal = match <[Order; 2]>::try_from(legs) {
-            Ok([stop, target]) => {
+        let sent = match <[Order; 2]>::try_from(legs) {
+            Ok([stop, target]) if self.venue.holds().oco => {
                 let client_list_id = ids::client_order_id(ids::protective_list(entry, n));
-                match approve_oco(Oco { client_list_id, stop, target }, rules) {
-                    Ok(oco) => {
-                        self.send_when_durable(async move {
-                            let sent = Instant::now();
-                            Done::OcoPlaced { entry, n, sent, result: venue.place_oco(&oco).await }
-                        });
-                        return;
-                    }
-                    Err(refusal) => refusal,
-                }
+                approve_oco(Oco { client_list_id, stop, target }, rules).map(|pair| self.send_pair(pair))
             }
-            Err(mut single) => {
-                let Some(leg) = single.pop() else { return };
-                let order_id = leg.id;
-                match approve_exit(leg, rules) {
-                    Ok(leg) => {
-                        self.send_when_durable(async move {
-                            let sent = Instant::now();
-                            Done::Placed { order_id, sent, result: venue.place(&leg).await }
-                        });
-                        return;
-                    }
-                    Err(refusal) => refusal,
-                }
-            }
+            Ok(legs) => self.send_each(legs.into(), rules),
+            Err(single) => self.send_each(single, rules),
         };
-        self.group_failed(entry, n, Failure::Refused);
-        for leg in self.state.group_legs.get(&(entry, n)).cloned().unwrap_or_default() {
-            self.happened(leg, orders::Event::Rejected { message: refusal.message.clone() }, None);
+        if let Err(refusal) = sent {
+            self.group_failed(entry, n, Failure::Refused);
+            for leg in self.state.group_legs.get(&(entry, n)).cloned().unwrap_or_default() {
+                self.happened(leg, orders::Event::Rejected { message: refusal.message.clone() }, None);
+            }
+            self.protect(entry, false);
         }
-        self.protect(entry, false);
+    }
+
+    /// All of them, or none.
+    fn send_each(&mut self, legs: Vec<Order>, rules: &SymbolRules) -> Result<(), Refusal> {
+        let approved = legs.into_iter().map(|leg| approve_exit(leg, rules)).collect::<Result<Vec<_>, _>>()?;
+        approved.into_iter().for_each(|leg| self.send_order(leg));
+        Ok(())
+    }
+
+    /// Takes a group's orders back; what it has not closed is then treated as `failure` says.
+    pub fn close_group(&mut self, entry: Uuid, n: u32, failure: Failure) {
+        self.record(Fact::GroupClosing { entry, n, failure });
+        let legs = self.state.group_legs.get(&(entry, n)).cloned().unwrap_or_default();
+        // One cancel clears both legs of a pair that the venue holds as one.
+        let most = if self.venue.holds().oco { 1 } else { legs.len() };
+        legs.into_iter().take(most).for_each(|leg| self.take_back_if_working(leg));
+    }
+
+    /// Groups that are being taken back fail together, once all of their orders are finished: what replaces them is one order.
+    fn settle_closing(&mut self, entry: Uuid) {
+        let closing: Vec<(u32, Failure)> = (self.state.groups_of(entry).iter())
+            .filter(|group| group.failure.is_none())
+            .filter_map(|group| group.closing.map(|failure| (group.n, failure)))
+            .collect();
+        let legs = closing.iter().filter_map(|(n, _)| self.state.group_legs.get(&(entry, *n))).flatten();
+        let mut orders = legs.filter_map(|leg| self.state.orders.get(leg));
+        if orders.any(Tracked::is_working) {
+            return;
+        }
+        for (n, failure) in closing {
+            self.record(Fact::GroupFailed { entry, n, failure });
+        }
+    }
+
+    /// Many small fills must not pile up stops beyond what a venue allows.
+    fn merge_groups(&mut self, entry: Uuid) {
+        let rests = |n: u32| {
+            let legs = self.state.group_legs.get(&(entry, n)).into_iter().flatten();
+            let mut orders = legs.filter_map(|leg| self.state.orders.get(leg));
+            orders.all(|leg| matches!(leg.status, Status::Open | Status::PartiallyFilled))
+        };
+        for n in protection::to_merge(self.state.groups_of(entry), rests).into_iter().flatten() {
+            self.close_group(entry, n, Failure::Merged);
+        }
+    }
+
+    /// A leg is finished: the other one of its group has nothing left to do, and what was taken back can be placed anew.
+    pub fn leg_ended(&mut self, leg: Uuid, status: Status) {
+        let Some((entry, n)) = self.state.legs.get(&leg).copied() else { return };
+        if status == Status::Filled
+            && !self.venue.holds().oco
+            && let Some(other) = self.state.siblings.get(&leg).copied()
+        {
+            self.take_back_if_working(other);
+        }
+        if self.state.groups_of(entry).iter().any(|group| group.n == n && group.closing.is_some()) {
+            self.unguarded.push(entry);
+        }
+    }
+
+    /// A protective order was refused, or never arrived: what that means for its group. Told of before the order is rejected, so that
+    /// the reason is known when the next form is chosen.
+    pub fn leg_refused(&mut self, leg: Uuid, failure: Failure) {
+        let Some((entry, n)) = self.state.legs.get(&leg).copied() else { return };
+        let works = |id: &Uuid| self.state.orders.get(id).is_some_and(Tracked::is_working);
+        let other = self.state.siblings.get(&leg).copied().filter(works);
+        let is_target = self.state.orders.get(&leg).is_some_and(|tracked| tracked.order.kind == Kind::Limit);
+        match other {
+            // The venue answers for both at once.
+            Some(_) if self.venue.holds().oco => {}
+            Some(_) if is_target => {
+                tracing::error!(account = %self.state.account, %entry, "the target was refused; the stop alone protects");
+            }
+            Some(target) => {
+                self.group_failed(entry, n, failure);
+                self.take_back_if_working(target);
+            }
+            None => self.group_failed(entry, n, failure),
+        }
+    }
+
+    /// The user stream tells that a leg was rejected.
+    pub fn leg_failed(&mut self, leg: Uuid, failure: Failure) {
+        let Some((entry, n)) = self.state.legs.get(&leg).copied() else { return };
+        let is_noted = self.state.groups_of(entry).iter().any(|group| group.n == n && group.failure.is_some());
+        if !is_noted && self.state.orders.get(&leg).is_some_and(|tracked| tracked.filled.is_zero()) {
+            self.leg_refused(leg, failure);
+            self.protect(entry, false);
+        }
+    }
+
+    /// The next attempt after the venue has refused a protective order.
+    pub fn after_refused_leg(&mut self, order_id: Uuid, error: &VenueError) {
+        if let Some((entry, _)) = self.state.legs.get(&order_id).copied() {
+            self.protect_after(entry, error);
+        }
     }
 
     pub fn group_failed(&mut self, entry: Uuid, n: u32, failure: Failure) {
@@ -88,22 +172,8 @@ impl Account {
         }
     }
 
-    /// A leg was rejected by itself: once its group has none left, the next form is tried.
-    pub fn leg_failed(&mut self, leg: Uuid, failure: Failure) {
-        let Some((entry, n)) = self.state.legs.get(&leg).copied() else { return };
-        let legs = self.state.group_legs.get(&(entry, n)).cloned().unwrap_or_default();
-        let all = legs.iter().all(|leg| {
-            self.state.orders.get(leg).is_some_and(|tracked| !tracked.is_working() && tracked.filled.is_zero())
-        });
-        let is_noted = self.state.groups_of(entry).iter().any(|group| group.n == n && group.failure.is_some());
-        if all && !is_noted {
-            self.group_failed(entry, n, failure);
-            self.protect(entry, false);
-        }
-    }
-
     /// The next attempt after the venue's answer; at once unless nothing can be sent.
-    pub fn protect_after(&mut self, entry: Uuid, error: &VenueError) {
+    fn protect_after(&mut self, entry: Uuid, error: &VenueError) {
         match error {
             VenueError::NotSent(_) | VenueError::Throttled { .. } => {
                 tracing::error!(account = %self.state.account, %entry, %error, "protection could not be sent; trying again");
@@ -134,12 +204,12 @@ impl Account {
 
 fn reason(form: Form) -> &'static str {
     match form {
-        Form::Oco | Form::Stop | Form::Target => "protects the entry's fill",
-        Form::Exit => "the price is already past the stop or target: sold at market",
+        Form::Oco | Form::Watched | Form::Stop | Form::Target => "protects the entry's fill",
+        Form::Exit => "the price is past the stop or target: closed at market",
     }
 }
 
-fn legs(entry: &Tracked, next: &Next) -> Vec<Order> {
+fn legs(entry: &Tracked, next: &Next, pairs: bool) -> Vec<Order> {
     let leg = |id: Uuid, kind: Kind, price: Option<Decimal>, stop_price: Option<Decimal>| Order {
         id,
         client_order_id: ids::client_order_id(id),
@@ -156,13 +226,14 @@ fn legs(entry: &Tracked, next: &Next) -> Vec<Order> {
         stop_loss: None,
         take_profit: None,
         reduce_only: true,
-        post_only: kind == Kind::Limit && next.form == Form::Oco,
+        // One that stands by itself may take what is there already: the price is only better.
+        post_only: kind == Kind::Limit && next.form == Form::Oco && pairs,
     };
     let stop = || leg(ids::stop_leg(entry.order.id, next.n), Kind::StopLoss, None, entry.order.stop_loss);
     let target = || leg(ids::target_leg(entry.order.id, next.n), Kind::Limit, entry.order.take_profit, None);
     match next.form {
         Form::Oco => vec![stop(), target()],
-        Form::Stop => vec![stop()],
+        Form::Stop | Form::Watched => vec![stop()],
         Form::Target => vec![target()],
         Form::Exit => vec![leg(ids::stop_leg(entry.order.id, next.n), Kind::Market, None, None)],
     }

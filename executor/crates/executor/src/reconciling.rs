@@ -1,49 +1,22 @@
 //! Reconciliation on every start and every reconnection of the user stream: the venue is asked for everything that could have
 //! happened unseen, and entries wait until journal and venue agree.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orders::reconcile::{Correction, Seen, VenueSnapshot, plan};
-use orders::{Event, Status, SymbolRules};
+use orders::reconcile::{Correction, plan};
+use orders::{Event, Market, Status, SymbolRules};
 use rust_decimal::Decimal;
 use uuid::Uuid;
-use venues::{Balance, Reason, Venue, VenueError};
+use venues::VenueError;
 
-use crate::account::{Account, Message, Wake};
+use crate::account::Account;
 use crate::clock::now_ms;
 use crate::fact::Fact;
+use crate::gathering::{Gathered, gather};
+use crate::message::{Message, Wake};
 use crate::reacting::RETRY;
-use crate::resolving::BELIEVE_MISSING_AFTER_MS;
 use crate::rows;
-
-/// What the venue said, and how much had happened here when it was asked.
-pub struct Gathered {
-    snapshot: VenueSnapshot,
-    balances: Vec<(String, Balance)>,
-    rules: Vec<SymbolRules>,
-    started_ms: i64,
-    fills: u64,
-    balance_changes: HashMap<String, u64>,
-}
-
-/// What the venue is to be asked for.
-struct Question {
-    symbols: Vec<String>,
-    working: Vec<Asking>,
-    seen: BTreeMap<String, Seen>,
-    externals: HashSet<(String, String)>,
-}
-
-struct Asking {
-    id: Uuid,
-    symbol: String,
-    client_order_id: String,
-    filled: Decimal,
-    placed_ms: i64,
-    is_acknowledged: bool,
-}
 
 impl Account {
     pub fn start_gathering(&mut self) {
@@ -56,34 +29,10 @@ impl Account {
         let (venue, inbox, generation) = (Arc::clone(&self.venue), self.inbox.clone(), self.generation);
         let (started_ms, fills, balance_changes) = (now_ms(), self.fills, self.balance_changes.clone());
         tokio::spawn(async move {
-            let result = gather(&*venue, question).await.map(|(snapshot, balances, rules)| {
-                Box::new(Gathered { snapshot, balances, rules, started_ms, fills, balance_changes })
-            });
+            let told = gather(&*venue, question).await;
+            let result = told.map(|told| Box::new(Gathered { told, started_ms, fills, balance_changes }));
             let _ = inbox.send(Message::Gathered(generation, result));
         });
-    }
-
-    fn question(&self) -> Question {
-        let mut symbols: Vec<String> = self.state.rules.keys().cloned().collect();
-        let working = self.state.working_orders().map(|tracked| Asking {
-            id: tracked.order.id,
-            symbol: tracked.order.symbol.clone(),
-            client_order_id: tracked.order.client_order_id.clone(),
-            filled: tracked.filled,
-            placed_ms: self.state.kept.get(&tracked.order.id).map_or(0, |kept| kept.placed_ms),
-            is_acknowledged: !matches!(tracked.status, Status::Pending | Status::Unknown),
-        });
-        let working: Vec<Asking> = working.collect();
-        symbols.extend(working.iter().map(|asking| asking.symbol.clone()));
-        symbols.extend(self.state.seen.keys().cloned());
-        symbols.sort_unstable();
-        symbols.dedup();
-        Question {
-            symbols,
-            working,
-            seen: self.state.seen.clone(),
-            externals: self.state.by_external.keys().cloned().collect(),
-        }
     }
 
     pub fn gathered(&mut self, generation: u64, result: Result<Box<Gathered>, VenueError>) {
@@ -100,14 +49,18 @@ impl Account {
     }
 
     fn agree(&mut self, gathered: Gathered) {
-        for rules in gathered.rules {
+        let told = gathered.told;
+        for rules in told.rules {
             if self.state.rules.get(&rules.symbol) != Some(&rules) {
                 self.record(Fact::Rules(rules));
             }
         }
         let is_quiet = self.fills == gathered.fills;
         let mut differences = Vec::new();
-        for correction in plan(self.state.account, &self.state.orders, &gathered.snapshot) {
+        for order in &told.snapshot.orders {
+            self.executed(self.identify(order), order.executed);
+        }
+        for correction in plan(self.state.account, &self.state.orders, &told.snapshot) {
             match correction {
                 Correction::Adopt { id, order } => {
                     differences.push(format!("{} {} adopted from the venue", order.symbol, order.client_order_id));
@@ -130,11 +83,13 @@ impl Account {
         }
         // Where the stream has spoken since, it is newer than the answer.
         let is_newer = |asset: &String| self.balance_changes.get(asset) != gathered.balance_changes.get(asset);
-        let balances: Vec<_> = gathered.balances.into_iter().filter(|(asset, _)| !is_newer(asset)).collect();
+        let balances: Vec<_> = told.balances.into_iter().filter(|(asset, _)| !is_newer(asset)).collect();
         if self.state.balances.is_empty() && balances.is_empty() {
             tracing::info!(account = %self.state.account, "the account is empty");
         }
         self.state.balances.extend(balances);
+        self.state.venue_positions =
+            told.positions.into_iter().map(|position| (position.symbol.clone(), position)).collect();
         // A fill whose balances have not been told yet would look like a difference; the next reconciliation will see.
         if is_quiet {
             self.agree_positions(&mut differences);
@@ -169,20 +124,47 @@ impl Account {
         self.record(Fact::Reconciled { differences });
         self.also(rows::holdings(&self.state));
         self.ready = true;
+        self.continue_replacements();
         tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
     }
 
-    /// The venue's total is the truth about what is held. Only where one symbol alone trades the asset can it be told whose it is.
+    /// The venue is right about what is held.
     fn agree_positions(&mut self, differences: &mut Vec<String>) {
         let rules: Vec<SymbolRules> = self.state.rules.values().cloned().collect();
         for rule in &rules {
-            let is_shared = rules.iter().filter(|other| other.base == rule.base).count() > 1;
-            let Some(total) = self.state.total(&rule.base).filter(|_| !is_shared) else { continue };
-            let booked = self.state.positions.get(&rule.symbol).map(|position| position.quantity).unwrap_or_default();
-            if booked != total {
-                differences.push(format!("{}: {booked} by the fills, {total} at the venue", rule.symbol));
-                self.record(Fact::Position { symbol: rule.symbol.clone(), quantity: total });
+            let told = match rule.market {
+                Market::Spot => self.spot_total(rule, &rules).map(|total| (total, None)),
+                Market::Swap => Some(self.swap_position(&rule.symbol)),
+            };
+            let Some((quantity, entry_price)) = told else { continue };
+            let booked = self.state.booked(&rule.symbol);
+            if booked != quantity {
+                differences.push(format!("{}: {booked} by the fills, {quantity} at the venue", rule.symbol));
+                self.record(Fact::Position { symbol: rule.symbol.clone(), quantity, entry_price });
             }
+        }
+    }
+
+    /// Only where one symbol alone trades the asset can it be told whose it is.
+    fn spot_total(&self, rule: &SymbolRules, all: &[SymbolRules]) -> Option<Decimal> {
+        let is_shared = all.iter().filter(|other| other.base == rule.base).count() > 1;
+        self.state.total(&rule.base).filter(|_| !is_shared)
+    }
+
+    /// A venue lists no position where there is none.
+    fn swap_position(&self, symbol: &str) -> (Decimal, Option<Decimal>) {
+        let told = self.state.venue_positions.get(symbol);
+        told.map_or((Decimal::ZERO, None), |position| (position.quantity, position.entry_price))
+    }
+
+    /// The stream told of positions a moment ago: if the fills that are known by now do not make them, something was missed.
+    pub fn compare_positions(&mut self) {
+        let told = self.state.venue_positions.values();
+        let differs =
+            told.filter(|told| self.state.booked(&told.symbol) != told.quantity).map(|told| &told.symbol).next();
+        if let Some(symbol) = differs.filter(|_| self.ready) {
+            tracing::warn!(account = %self.state.account, symbol, "the venue's position is not what the fills make; asking for everything");
+            self.start_gathering();
         }
     }
 }
@@ -196,72 +178,5 @@ fn describe(event: &Event) -> String {
         Event::Rejected { message } => format!("was refused: {message}"),
         Event::Unknown { message } => format!("outcome unknown: {message}"),
         Event::Missing => "never reached the venue".into(),
-    }
-}
-
-type Everything = (VenueSnapshot, Vec<(String, Balance)>, Vec<SymbolRules>);
-
-async fn gather(venue: &dyn Venue, question: Question) -> Result<Everything, VenueError> {
-    let mut rules = Vec::new();
-    // Asked for each time: a venue changes its filters and limits.
-    for symbol in &question.symbols {
-        match venue.rules(symbol).await {
-            Ok(found) => rules.push(found),
-            // Delisted: what happened in it is history.
-            Err(VenueError::Refused { reason: Reason::UnknownSymbol, .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let mut snapshot = VenueSnapshot { orders: venue.open_orders().await?, ..VenueSnapshot::default() };
-    for asking in &question.working {
-        let is_open = snapshot.orders.iter().any(|order| order.client_order_id == asking.client_order_id);
-        if is_open {
-            continue;
-        }
-        match ask_for(venue, asking).await? {
-            Some(order) => snapshot.orders.push(order),
-            None => snapshot.missing.push(asking.id),
-        }
-    }
-    for symbol in &question.symbols {
-        if let Some(seen) = question.seen.get(symbol) {
-            snapshot.trades.extend(venue.trades_since(symbol, *seen).await?);
-        }
-    }
-    let mut externals = question.externals;
-    externals.extend(snapshot.orders.iter().map(|order| (order.symbol.clone(), order.external_id.clone())));
-    // Trades of orders nobody here knows: the account moved by other hands.
-    let trades = std::mem::take(&mut snapshot.trades);
-    for trade in &trades {
-        if externals.insert((trade.symbol.clone(), trade.external_id.clone())) {
-            snapshot.orders.push(venue.query_external(&trade.symbol, &trade.external_id).await?);
-        }
-    }
-    snapshot.trades = trades;
-    for order in snapshot.orders.clone() {
-        let filled = question.working.iter().find(|asking| asking.client_order_id == order.client_order_id);
-        let filled = filled.map(|asking| asking.filled).unwrap_or_default();
-        if order.executed > filled {
-            snapshot.trades.extend(venue.order_trades(&order.symbol, &order.external_id).await?);
-        }
-    }
-    Ok((snapshot, venue.balances().await?, rules))
-}
-
-/// An order that is not open: what became of it, or `None` if it never arrived. Before the venue's consistency delay has passed,
-/// "no such order" is not believed.
-async fn ask_for(venue: &dyn Venue, asking: &Asking) -> Result<Option<orders::reconcile::VenueOrder>, VenueError> {
-    loop {
-        match venue.query(&asking.symbol, &asking.client_order_id).await {
-            Ok(order) => return Ok(Some(order)),
-            Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. }) => {
-                let age_ms = now_ms() - asking.placed_ms;
-                if asking.is_acknowledged || age_ms >= BELIEVE_MISSING_AFTER_MS {
-                    return Ok(None);
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(error) => return Err(error),
-        }
     }
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::fact::{Entry, Fact};
-use crate::rows::{Row, rows_of};
+use crate::row::Row;
+use crate::rows::rows_of;
 use crate::state::State;
 
 pub struct Replayed {

@@ -8,8 +8,9 @@ use orders::{Event, Status};
 use uuid::Uuid;
 use venues::{Reason, VenueError};
 
-use crate::account::{Account, Done, Message, Wake};
+use crate::account::Account;
 use crate::clock::now_ms;
+use crate::message::{Done, Message, Wake};
 use crate::reacting::RETRY;
 
 /// When to ask, counted from the last question. Finding the order settles it at any time. The last is the targeted query whose

@@ -1,7 +1,5 @@
 //! The rows of Postgres that a fact changes.
 
-use std::time::SystemTime;
-
 use orders::{Event, ids};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -9,91 +7,10 @@ use uuid::Uuid;
 
 use crate::clock::system_time;
 use crate::fact::{Entry, Fact};
+use crate::row::{EventRow, ExecutionRow, OrderRow, PortfolioRow, PositionRow, Row};
 use crate::state::{Applied, State};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-#[derive(Clone, Debug)]
-pub enum Row {
-    Order(Box<OrderRow>),
-    Execution(Box<ExecutionRow>),
-    Position(PositionRow),
-    Portfolio(PortfolioRow),
-    Event(Box<EventRow>),
-}
-
-#[derive(Clone, Debug)]
-pub struct OrderRow {
-    pub id: Uuid,
-    pub session_id: Option<Uuid>,
-    pub parent_id: Option<Uuid>,
-    pub symbol: String,
-    pub side: &'static str,
-    pub order_type: &'static str,
-    pub quantity: Decimal,
-    pub price: Option<Decimal>,
-    pub stop_price: Option<Decimal>,
-    pub stop_loss: Option<Decimal>,
-    pub take_profit: Option<Decimal>,
-    pub filled_quantity: Decimal,
-    pub filled_price: Option<Decimal>,
-    pub status: &'static str,
-    pub reason: Option<String>,
-    pub created_at: SystemTime,
-    pub market_time: Option<SystemTime>,
-    pub filled_at: Option<SystemTime>,
-    pub updated_at: SystemTime,
-    pub execution_latency_ms: Option<Decimal>,
-    pub exchange: &'static str,
-    pub client_order_id: String,
-    pub external_order_id: Option<String>,
-    pub fees: Decimal,
-}
-
-#[derive(Clone, Debug)]
-pub struct ExecutionRow {
-    pub id: Uuid,
-    pub order_id: Uuid,
-    pub symbol: String,
-    pub side: &'static str,
-    pub trade_id: String,
-    pub quantity: Decimal,
-    pub price: Decimal,
-    pub fee: Decimal,
-    pub fee_asset: String,
-    pub is_maker: bool,
-    pub realized_pnl: Option<Decimal>,
-    pub executed_at: SystemTime,
-}
-
-#[derive(Clone, Debug)]
-pub struct PositionRow {
-    pub symbol: String,
-    pub quantity: Decimal,
-    pub entry_price: Option<Decimal>,
-    pub realized_pnl: Decimal,
-    pub opened_at: Option<SystemTime>,
-}
-
-#[derive(Clone, Debug)]
-pub struct PortfolioRow {
-    /// Absent until the venue has been heard since the start.
-    pub balances: Option<Value>,
-    pub killed: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct EventRow {
-    pub session_id: Option<Uuid>,
-    pub order_id: Option<Uuid>,
-    pub event_key: String,
-    pub event_type: &'static str,
-    pub actor: &'static str,
-    pub version: &'static str,
-    pub reason: String,
-    pub details: Value,
-    pub market_time: Option<SystemTime>,
-}
 
 /// What `entry`, just applied to `state`, changes in Postgres.
 pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &Applied) -> Vec<Row> {
@@ -150,7 +67,7 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
         Fact::CancelAsked { order_id } => {
             rows.extend(order_event(state, *order_id, "cancel_asked", None, "executor", "cancel", json!({})));
         }
-        Fact::Position { symbol, quantity } => {
+        Fact::Position { symbol, quantity, .. } => {
             rows.push(account_event(
                 "position_corrected",
                 "the venue is right about what is held",
@@ -187,6 +104,10 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
         | Fact::TurnedAway { .. }
         | Fact::Group { .. }
         | Fact::GroupReleased { .. }
+        | Fact::GroupClosing { .. }
+        | Fact::Pair { .. }
+        | Fact::Replacing { .. }
+        | Fact::Replaced { .. }
         | Fact::Rules(_)
         | Fact::FlattenSelling { .. }
         | Fact::FlattenUnsold { .. }
@@ -293,6 +214,8 @@ fn order_row(state: &State, exchange: &'static str, id: Uuid) -> Option<Row> {
         quantity: order.quantity,
         price: order.price,
         stop_price: order.stop_price,
+        trail: order.trail,
+        reduce_only: order.reduce_only,
         stop_loss: order.stop_loss,
         take_profit: order.take_profit,
         filled_quantity: tracked.filled,

@@ -11,13 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use venues::Venue;
 
-use crate::account::{Account, Handle, Message, Surroundings};
+use crate::account::{Account, Handle, Surroundings};
 use crate::config::{AccountConfig, Config};
 use crate::envelope::Keys;
 use crate::gate::Gate;
 use crate::journaling::Writer;
 use crate::keeper::{self, Keeper};
 use crate::lease::Lease;
+use crate::message::Message;
 use crate::postgres::{Database, describe};
 use crate::replaying::replay;
 use crate::sink::Sink;

@@ -10,10 +10,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::account::{Handle, Message};
+use crate::account::Handle;
 use crate::lease::Lease;
+use crate::message::Message;
 use crate::postgres::{Database, describe};
-use crate::rows::Row;
+use crate::row::Row;
 use crate::statements::Statements;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -49,6 +49,8 @@ struct OrderView {
     quantity: Decimal,
     price: Option<Decimal>,
     stop_price: Option<Decimal>,
+    trail: Option<Decimal>,
+    reduce_only: bool,
     filled_quantity: Decimal,
     status: Status,
 }
@@ -96,6 +98,8 @@ impl Account {
                     quantity: tracked.order.quantity.normalize(),
                     price: tracked.order.price.map(|price| price.normalize()),
                     stop_price: tracked.order.stop_price.map(|price| price.normalize()),
+                    trail: tracked.order.trail.map(|trail| trail.normalize()),
+                    reduce_only: tracked.order.reduce_only,
                     filled_quantity: tracked.filled.normalize(),
                     status: tracked.status,
                 })

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use orders::guards::Exposure;
+use orders::exposure::Workload;
 use orders::position::Position;
-use orders::protection::{self, Group};
+use orders::protection::Group;
 use orders::reconcile::{Seen, VenuePosition};
-use orders::{Event, Fill, Limits, Outcome, Side, SymbolRules, Tracked};
+use orders::{Event, Fill, Limits, Order, Outcome, Side, SymbolRules, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::Balance;
@@ -14,20 +14,24 @@ use venues::Balance;
 use crate::answer::Answer;
 use crate::fact::{Asked, Entry, Fact};
 
-const MINUTE_MS: i64 = 60_000;
-
 pub struct State {
     pub account: Uuid,
     pub orders: BTreeMap<Uuid, Tracked>,
     pub kept: HashMap<Uuid, Kept>,
     /// Ids of orders that are not finished.
     pub working: BTreeSet<Uuid>,
+    /// Sums over them.
+    pub workload: Workload,
     pub by_external: HashMap<(String, String), Uuid>,
     /// Protective groups by entry.
     pub groups: HashMap<Uuid, Vec<Group>>,
     /// Entry and group of each protective leg.
     pub legs: HashMap<Uuid, (Uuid, u32)>,
     pub group_legs: HashMap<(Uuid, u32), Vec<Uuid>>,
+    /// Of a stop and a target over one quantity, the other one.
+    pub siblings: HashMap<Uuid, Uuid>,
+    /// What takes an order's place once it is cancelled, by that order.
+    pub replacing: BTreeMap<Uuid, Replacement>,
     /// Entries with fills to protect, until all of it has gone through a stop or target.
     pub guarded: BTreeSet<Uuid>,
     pub cancelling: BTreeSet<Uuid>,
@@ -49,7 +53,7 @@ pub struct State {
     /// How far the trades of each symbol are known.
     pub seen: BTreeMap<String, Seen>,
     /// Wall times of the entries of the last minute.
-    entries_sent: VecDeque<i64>,
+    pub entries_sent: VecDeque<i64>,
     /// The venue's own words; asked for anew at each start.
     pub balances: BTreeMap<String, Balance>,
     /// The same, of a swap account's positions.
@@ -68,6 +72,16 @@ pub struct Kept {
     pub latency_us: Option<u64>,
     pub placed_ms: i64,
     pub updated_ms: i64,
+}
+
+/// An order that waits for another to be cancelled.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// Its quantity counts what the old one has filled.
+    pub order: Order,
+    pub asked: Asked,
+    pub expires_at_ms: i64,
+    pub last: Option<Decimal>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,10 +106,13 @@ impl State {
             orders: BTreeMap::new(),
             kept: HashMap::new(),
             working: BTreeSet::new(),
+            workload: Workload::default(),
             by_external: HashMap::new(),
             groups: HashMap::new(),
             legs: HashMap::new(),
             group_legs: HashMap::new(),
+            siblings: HashMap::new(),
+            replacing: BTreeMap::new(),
             guarded: BTreeSet::new(),
             cancelling: BTreeSet::new(),
             positions: BTreeMap::new(),
@@ -141,20 +158,36 @@ impl State {
             }
             Fact::Event { order_id, event, latency_us } => applied = self.happen(*order_id, event, *latency_us, at_ms),
             Fact::Group { entry, n, form, quantity, legs } => {
-                let group = Group { n: *n, form: *form, quantity: *quantity, failure: None, released: false };
-                self.groups.entry(*entry).or_default().push(group);
+                self.groups.entry(*entry).or_default().push(Group::new(*n, *form, *quantity));
                 self.legs.extend(legs.iter().map(|leg| (*leg, (*entry, *n))));
+                if let [stop, target] = legs[..] {
+                    self.pair(stop, target);
+                }
                 self.group_legs.insert((*entry, *n), legs.clone());
             }
+            Fact::GroupClosing { entry, n, failure } => self.group(*entry, *n, |group| group.closing = Some(*failure)),
             Fact::GroupFailed { entry, n, failure } => self.group(*entry, *n, |group| group.failure = Some(*failure)),
-            Fact::GroupReleased { entry, n } => self.group(*entry, *n, |group| group.released = true),
+            Fact::GroupReleased { entry, n } => self.group(*entry, *n, |group| {
+                (group.released, group.closing) = (true, None);
+            }),
+            Fact::Pair { stop, target } => self.pair(*stop, *target),
+            Fact::Replacing { old, order, asked, expires_at_ms, last } => {
+                let (order, asked) = (order.clone(), asked.clone());
+                let replacement = Replacement { order, asked, expires_at_ms: *expires_at_ms, last: *last };
+                self.replacing.insert(*old, replacement);
+            }
+            Fact::Replaced { old } => {
+                self.replacing.remove(old);
+            }
             Fact::CancelAsked { order_id } => {
                 self.cancelling.insert(*order_id);
             }
             Fact::Rules(rules) => {
                 self.rules.insert(rules.symbol.clone(), rules.clone());
             }
-            Fact::Position { symbol, quantity } => self.positions.entry(symbol.clone()).or_default().agree(*quantity),
+            Fact::Position { symbol, quantity, entry_price } => {
+                self.positions.entry(symbol.clone()).or_default().agree(*quantity, *entry_price);
+            }
             Fact::Limits(limits) => self.limits = self.limits.with(limits),
             Fact::Paused(paused) => self.paused = *paused,
             Fact::Killed { killed, by, .. } => {
@@ -199,6 +232,7 @@ impl State {
         if tracked.is_working() {
             self.working.insert(id);
         }
+        self.workload.add(&tracked);
         let kept =
             Kept { asked: asked.clone(), fees: Decimal::ZERO, latency_us: None, placed_ms: at_ms, updated_ms: at_ms };
         self.orders.insert(id, tracked);
@@ -211,7 +245,9 @@ impl State {
         };
         let known_before = tracked.external_id.is_some();
         let trades = tracked.trades.len();
+        self.workload.remove(tracked);
         let outcome = tracked.apply(event);
+        self.workload.add(tracked);
         kept.updated_ms = at_ms;
         kept.latency_us = kept.latency_us.or(latency_us);
         if let (false, Some(external_id)) = (known_before, &tracked.external_id) {
@@ -232,6 +268,9 @@ impl State {
             }
             let (symbol, side) = (tracked.order.symbol.clone(), tracked.order.side);
             realized_pnl = self.book(id, &symbol, side, fill);
+            if let Some((entry, n)) = self.legs.get(&id).copied() {
+                self.group(entry, n, |group| group.gone += fill.quantity);
+            }
         }
         Applied { outcome: Some(outcome), realized_pnl }
     }
@@ -255,89 +294,14 @@ impl State {
         self.groups.entry(entry).or_default().iter_mut().filter(|group| group.n == n).for_each(change);
     }
 
+    fn pair(&mut self, one: Uuid, other: Uuid) {
+        self.siblings.insert(one, other);
+        self.siblings.insert(other, one);
+    }
+
     fn flatten(&mut self, symbol: &str, change: impl FnOnce(&mut Flattening)) {
         if let Some(flattening) = self.flattening.get_mut(symbol) {
             change(flattening);
         }
-    }
-
-    pub fn groups_of(&self, entry: Uuid) -> &[Group] {
-        self.groups.get(&entry).map_or(&[], Vec::as_slice)
-    }
-
-    pub fn working_orders(&self) -> impl Iterator<Item = &Tracked> {
-        self.working.iter().filter_map(|id| self.orders.get(id))
-    }
-
-    /// Total of the symbol's base asset: the venue's word where it has been heard, else what the fills add up to.
-    pub fn held(&self, symbol: &str) -> Decimal {
-        let booked = || self.positions.get(symbol).map(|position| position.quantity).unwrap_or_default();
-        let Some(rules) = self.rules.get(symbol) else { return booked() };
-        self.total(&rules.base).unwrap_or_else(booked)
-    }
-
-    pub fn total(&self, asset: &str) -> Option<Decimal> {
-        if self.balances.is_empty() {
-            return None;
-        }
-        Some(self.balances.get(asset).map(|balance| balance.free + balance.locked).unwrap_or_default())
-    }
-
-    /// The account as the guards must see it before an order in `symbol`.
-    pub fn exposure(&mut self, symbol: &str, now_ms: i64, last: Option<Decimal>) -> Exposure {
-        while self.entries_sent.front().is_some_and(|at| now_ms - at >= MINUTE_MS) {
-            self.entries_sent.pop_front();
-        }
-        let mut exposure = Exposure {
-            killed: self.killed,
-            paused: self.paused,
-            flattening: self.flattening.contains_key(symbol),
-            held: self.held(symbol),
-            orders_last_minute: u32::try_from(self.entries_sent.len()).unwrap_or(u32::MAX),
-            last,
-            ..Exposure::default()
-        };
-        for tracked in self.working_orders().filter(|tracked| tracked.order.parent.is_none()) {
-            let order = &tracked.order;
-            exposure.open_orders += 1;
-            if order.symbol != symbol {
-                continue;
-            }
-            match order.side {
-                Side::Sell => exposure.selling += tracked.remaining(),
-                Side::Buy => {
-                    exposure.buying_value += tracked.remaining() * order.reference_price(last).unwrap_or_default();
-                }
-            }
-        }
-        exposure
-    }
-
-    /// Entries whose fills lack protection that was asked for, and how much of them.
-    pub fn unprotected(&mut self) -> Vec<(Uuid, Decimal)> {
-        let mut found = Vec::new();
-        let mut settled = Vec::new();
-        for entry in &self.guarded {
-            let Some(tracked) = self.orders.get(entry) else { continue };
-            let Some(rules) = self.rules.get(&tracked.order.symbol) else { continue };
-            let legs = |n: u32| -> Vec<&Tracked> {
-                let legs = self.group_legs.get(&(*entry, n)).into_iter().flatten();
-                legs.filter_map(|leg| self.orders.get(leg)).collect()
-            };
-            let groups = self.groups_of(*entry);
-            let quantity = protection::unprotected(tracked, groups, rules, legs);
-            if quantity.is_zero() {
-                let works = groups.iter().flat_map(|group| legs(group.n)).any(Tracked::is_working);
-                if !works && !tracked.is_working() {
-                    settled.push(*entry);
-                }
-            } else if self.held(&tracked.order.symbol) >= rules.step {
-                found.push((*entry, quantity));
-            }
-        }
-        for entry in settled {
-            self.guarded.remove(&entry);
-        }
-        found
     }
 }

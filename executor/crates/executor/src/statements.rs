@@ -8,12 +8,12 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
 
-use crate::rows::{EventRow, ExecutionRow, OrderRow, PortfolioRow, PositionRow, Row};
+use crate::row::{EventRow, ExecutionRow, OrderRow, PortfolioRow, PositionRow, Row};
 
 const ORDER: &str = "insert into public.orders (id, portfolio_id, session_id, parent_id, symbol, side, order_type, quantity, price, \
     stop_price, stop_loss, take_profit, filled_quantity, filled_price, status, reason, created_at, market_time, filled_at, updated_at, \
-    execution_latency_ms, exchange, client_order_id, external_order_id, fees) values \
-    ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25) \
+    execution_latency_ms, exchange, client_order_id, external_order_id, fees, trail, reduce_only) values \
+    ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27) \
     on conflict (id, created_at) do update set filled_quantity = excluded.filled_quantity, filled_price = excluded.filled_price, \
     status = excluded.status, reason = excluded.reason, filled_at = excluded.filled_at, updated_at = excluded.updated_at, \
     execution_latency_ms = excluded.execution_latency_ms, external_order_id = excluded.external_order_id, fees = excluded.fees \
@@ -100,7 +100,7 @@ impl Statements {
     }
 
     async fn write_order(&self, client: &Client, account: Uuid, row: &OrderRow) -> Result<u64, Error> {
-        let values: [&(dyn ToSql + Sync); 25] = [
+        let values: [&(dyn ToSql + Sync); 27] = [
             &row.id,
             &account,
             &row.session_id,
@@ -126,6 +126,8 @@ impl Statements {
             &row.client_order_id,
             &row.external_order_id,
             &row.fees,
+            &row.trail,
+            &row.reduce_only,
         ];
         client.execute(&self.order, &values).await
     }

@@ -31,9 +31,10 @@ impl SymbolRules {
         if self.step.is_zero() { quantity } else { (quantity / self.step).floor() * self.step }
     }
 
-    /// Whether an order of this size could be placed at all.
+    /// Whether an exit of this size could be placed at all.
     pub fn is_tradable(&self, quantity: Decimal, price: Decimal) -> bool {
-        quantity > Decimal::ZERO && quantity >= self.min_quantity && quantity * price >= self.min_notional
+        let is_worth_it = self.market == Market::Swap || quantity * price >= self.min_notional;
+        quantity > Decimal::ZERO && quantity >= self.min_quantity && is_worth_it
     }
 
     /// Refuses what the venue would refuse. `last` values a market order; without it the notional is left to the venue.
@@ -48,7 +49,9 @@ impl SymbolRules {
             self.check_price(name, price)?;
         }
         self.check_lot(order)?;
-        if let Some(price) = order.reference_price(last) {
+        // What reduces a swap position may be as small as what is left of it.
+        let is_exempt = self.market == Market::Swap && order.reduce_only;
+        if let Some(price) = order.reference_price(last).filter(|_| !is_exempt) {
             let notional = order.quantity * price;
             if notional < self.min_notional {
                 return Err(Refusal::new(

@@ -1,12 +1,18 @@
 //! The last gate before the venue, checked on every order whatever was decided before. Only this file can make an [`Approved`],
-//! and only an `Approved` can be sent.
+//! and only an `Approved` can be sent. Nowhere else can one be made:
+//! ```compile_fail,E0423
+//! # fn an_order() -> orders::Order { unimplemented!() }
+//! let unjudged = orders::Approved(an_order());
+//! ```
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::exposure::Exposure;
 use crate::filters::SymbolRules;
-use crate::order::{Kind, Oco, Order, Side};
+use crate::limits::Limits;
+use crate::order::{Kind, Market, Oco, Order, Side};
 
 /// Proof that the guards have passed a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,67 +65,6 @@ impl Refusal {
     }
 }
 
-/// What the account's owner allows; an absent limit is no limit.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Quote asset, one order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_order_notional: Option<Decimal>,
-    /// Quote asset, of one symbol: what is held, what working buys would add, and this order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_position_notional: Option<Decimal>,
-    /// Working orders, protective legs not counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_open_orders: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_orders_per_minute: Option<u32>,
-    /// How far past the last price an order may be willing to trade, as a fraction of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price_collar: Option<Decimal>,
-}
-
-impl Limits {
-    /// These limits with those that `change` names replaced.
-    pub fn with(&self, change: &Limits) -> Limits {
-        Limits {
-            max_order_notional: change.max_order_notional.or(self.max_order_notional),
-            max_position_notional: change.max_position_notional.or(self.max_position_notional),
-            max_open_orders: change.max_open_orders.or(self.max_open_orders),
-            max_orders_per_minute: change.max_orders_per_minute.or(self.max_orders_per_minute),
-            price_collar: change.price_collar.or(self.price_collar),
-        }
-    }
-
-    /// Whether this order can only be judged with the venue's last price at hand.
-    pub fn needs_last_price(&self, order: &Order) -> bool {
-        let unpriced = order.reference_price(None).is_none();
-        self.price_collar.is_some()
-            || (unpriced
-                && order.is_entry()
-                && (self.max_order_notional.is_some() || self.max_position_notional.is_some()))
-    }
-}
-
-/// The account as the guards see it, for one symbol.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Exposure {
-    pub killed: bool,
-    pub paused: bool,
-    /// Orders are being cleared out and what is held sold.
-    pub flattening: bool,
-    /// Base asset held, free and locked.
-    pub held: Decimal,
-    /// Base asset that working sells (not the protective legs) would take.
-    pub selling: Decimal,
-    /// Quote value of what working buys would still add.
-    pub buying_value: Decimal,
-    pub open_orders: u32,
-    pub orders_last_minute: u32,
-    /// The symbol's last price, where it is known.
-    pub last: Option<Decimal>,
-}
-
 /// Passes a commanded order, or says why not.
 pub fn approve(
     order: Order,
@@ -150,17 +95,52 @@ pub fn approve(
     Ok(Approved(order))
 }
 
-/// Passes an order that only reduces risk: a protective stop or target, or the sale that ends a flatten. Filters alone apply.
+/// Passes a commanded pair of which at most one fills: each as if it were alone, and the stop on the far side of the price.
+pub fn approve_pair(
+    oco: Oco,
+    exposure: &Exposure,
+    limits: &Limits,
+    rules: &SymbolRules,
+) -> Result<Approved<Oco>, Refusal> {
+    let (Some(stop), Some(target)) = (oco.stop.stop_price, oco.target.price) else {
+        return Err(Refusal::new(Code::FilterPrice, "an OCO needs a price and a stop_price"));
+    };
+    let wrong = match oco.target.side {
+        Side::Sell => stop >= target,
+        Side::Buy => stop <= target,
+    };
+    if wrong {
+        let where_to = if oco.target.side == Side::Sell { "below" } else { "above" };
+        return Err(Refusal::new(Code::FilterPrice, format!("stop_price {stop} must be {where_to} price {target}")));
+    }
+    approve(oco.target.clone(), exposure, limits, rules)?;
+    // The stop is the target's leg; what it would open, it must be allowed to open by itself.
+    approve(Order { parent: None, ..oco.stop.clone() }, exposure, limits, rules)?;
+    Ok(Approved(oco))
+}
+
+/// Passes an order that only reduces risk: a protective stop or target, or the trade that ends a flatten. Filters alone apply.
 pub fn approve_exit(order: Order, rules: &SymbolRules) -> Result<Approved<Order>, Refusal> {
+    only_reduces(&order)?;
     rules.check(&order, None)?;
     Ok(Approved(order))
 }
 
-/// Passes a stop and target over one quantity; filters alone apply.
+/// Passes a protective stop and target over one quantity; filters alone apply.
 pub fn approve_oco(oco: Oco, rules: &SymbolRules) -> Result<Approved<Oco>, Refusal> {
-    rules.check(&oco.stop, None)?;
-    rules.check(&oco.target, None)?;
+    for leg in [&oco.stop, &oco.target] {
+        only_reduces(leg)?;
+        rules.check(leg, None)?;
+    }
     Ok(Approved(oco))
+}
+
+fn only_reduces(order: &Order) -> Result<(), Refusal> {
+    let reduces = match order.market {
+        Market::Spot => order.side == Side::Sell,
+        Market::Swap => order.reduce_only,
+    };
+    if reduces { Ok(()) } else { Err(Refusal::new(Code::ReduceOnly, "an exit that could open a position")) }
 }
 
 fn entries_allowed(exposure: &Exposure) -> Result<(), Refusal> {
@@ -176,47 +156,64 @@ fn entries_allowed(exposure: &Exposure) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A stop must lie below the entry and a target above it, or protection would fire as soon as it is placed.
+/// A stop must lie on the losing side of the entry and a target on the winning one, or protection would fire as soon as it is placed.
 fn bracket_is_sane(order: &Order, last: Option<Decimal>) -> Result<(), Refusal> {
     if !order.wants_protection() {
         return Ok(());
     }
-    if order.side == Side::Sell {
+    if !order.is_entry() {
         return Err(Refusal::new(
             Code::ReduceOnly,
-            "a sell on spot opens nothing that a stop_loss or take_profit could protect",
+            "an order that closes opens nothing that a stop_loss or take_profit could protect",
         ));
     }
     let refuse = |message: String| Err(Refusal::new(Code::FilterPrice, message));
+    let (losing, winning) = match order.side {
+        Side::Buy => ("below", "above"),
+        Side::Sell => ("above", "below"),
+    };
+    // Whether `price` is where a loss would be, seen from `entry`.
+    let loses = |price: Decimal, entry: Decimal| match order.side {
+        Side::Buy => price < entry,
+        Side::Sell => price > entry,
+    };
     if let (Some(stop), Some(target)) = (order.stop_loss, order.take_profit)
-        && stop >= target
+        && !loses(stop, target)
     {
-        return refuse(format!("stop_loss {stop} must be below take_profit {target}"));
+        return refuse(format!("stop_loss {stop} must be {losing} take_profit {target}"));
     }
     let Some(entry) = order.reference_price(last) else { return Ok(()) };
-    if let Some(stop) = order.stop_loss.filter(|stop| *stop >= entry) {
-        return refuse(format!("stop_loss {stop} must be below the entry at {entry}"));
+    if let Some(stop) = order.stop_loss.filter(|stop| !loses(*stop, entry)) {
+        return refuse(format!("stop_loss {stop} must be {losing} the entry at {entry}"));
     }
-    if let Some(target) = order.take_profit.filter(|target| *target <= entry) {
-        return refuse(format!("take_profit {target} must be above the entry at {entry}"));
+    if let Some(target) = order.take_profit.filter(|target| !loses(entry, *target)) {
+        return refuse(format!("take_profit {target} must be {winning} the entry at {entry}"));
     }
     Ok(())
 }
 
 fn reduces_if_it_must(order: &Order, exposure: &Exposure) -> Result<(), Refusal> {
-    let restricted = exposure.killed || exposure.paused || exposure.flattening;
-    if order.side == Side::Buy {
-        if order.reduce_only {
-            return Err(Refusal::new(Code::ReduceOnly, "a buy on spot cannot reduce a position"));
+    let refuse = |message: String| Err(Refusal::new(Code::ReduceOnly, message));
+    let must = match order.market {
+        Market::Spot if order.side == Side::Buy => {
+            if order.reduce_only {
+                return refuse("a buy on spot cannot reduce a position".into());
+            }
+            false
         }
+        Market::Spot => order.reduce_only || exposure.killed || exposure.paused || exposure.flattening,
+        Market::Swap => order.reduce_only,
+    };
+    if !must {
         return Ok(());
     }
-    let left = exposure.held - exposure.selling;
-    if (order.reduce_only || restricted) && order.quantity > left {
-        return Err(Refusal::new(
-            Code::ReduceOnly,
-            format!("{} is more than the {left} held and not yet being sold", order.quantity),
-        ));
+    let held = match order.side {
+        Side::Sell => exposure.held,
+        Side::Buy => -exposure.held,
+    };
+    let left = held.max(Decimal::ZERO) - exposure.closing;
+    if order.quantity > left {
+        return refuse(format!("{} is more than the {left} held and not yet being closed", order.quantity));
     }
     Ok(())
 }
@@ -226,13 +223,15 @@ fn collar(order: &Order, last: Option<Decimal>, limits: &Limits) -> Result<(), R
     let Some(last) = last else {
         return Err(Refusal::new(Code::NotReady, "the last price is not known, and the price collar needs it"));
     };
-    // A stop that sells below the market is protection, not a slip of the finger.
-    let (worst, beyond) = match (order.side, order.kind) {
-        (Side::Buy, _) => (last * (Decimal::ONE + collar), price > last * (Decimal::ONE + collar)),
-        (Side::Sell, Kind::Limit) => (last * (Decimal::ONE - collar), price < last * (Decimal::ONE - collar)),
-        (Side::Sell, _) => return Ok(()),
+    // A stop that closes beyond the market is protection, not a slip of the finger.
+    if !order.is_entry() && order.kind != Kind::Limit {
+        return Ok(());
+    }
+    let (worst, is_beyond) = match order.side {
+        Side::Buy => (last * (Decimal::ONE + collar), price > last * (Decimal::ONE + collar)),
+        Side::Sell => (last * (Decimal::ONE - collar), price < last * (Decimal::ONE - collar)),
     };
-    if beyond {
+    if is_beyond {
         return Err(Refusal::new(
             Code::PriceCollar,
             format!("{price} is worse than {worst}, the collar around the last price {last}"),
@@ -255,7 +254,12 @@ fn notionals(order: &Order, exposure: &Exposure, limits: &Limits) -> Result<(), 
             format!("the order is worth {notional}, and {most} is allowed"),
         ));
     }
-    let position = exposure.held * price + exposure.buying_value + notional;
+    // Against a position of the other side, only what would come out beyond it counts.
+    let held = match order.side {
+        Side::Buy => exposure.held,
+        Side::Sell => -exposure.held,
+    };
+    let position = held * price + exposure.opening_value + notional;
     if let Some(most) = limits.max_position_notional.filter(|most| position > *most) {
         return Err(Refusal::new(
             Code::MaxPositionNotional,

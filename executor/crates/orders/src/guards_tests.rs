@@ -74,7 +74,7 @@ fn entries_stop_when_killed_paused_or_flattening_and_exits_pass() {
 
 #[test]
 fn reduce_only_never_passes_what_is_held_less_what_is_being_sold() {
-    let exposure = Exposure { held: decimal("1"), selling: decimal("0.6"), ..Exposure::default() };
+    let exposure = Exposure { held: decimal("1"), closing: decimal("0.6"), ..Exposure::default() };
     let reduce = |quantity: &str| Order { reduce_only: true, ..sell(quantity, "50000") };
     assert_eq!(refusal(reduce("0.4"), &exposure, &Limits::default()), None);
     assert_eq!(refusal(reduce("0.40001"), &exposure, &Limits::default()), Some(Code::ReduceOnly));
@@ -88,7 +88,7 @@ fn reduce_only_never_passes_what_is_held_less_what_is_being_sold() {
 fn a_limit_refuses_just_above_it_and_passes_at_it() {
     let exposure = Exposure {
         held: decimal("0.1"),
-        buying_value: decimal("1000"),
+        opening_value: decimal("1000"),
         open_orders: 3,
         orders_last_minute: 10,
         last: Some(decimal("50000")),
@@ -174,6 +174,117 @@ fn a_bracket_must_surround_the_entry() {
     assert_eq!(code(Order { side: Side::Sell, ..bracket("49000", "52000") }), Some(Code::ReduceOnly));
 }
 
+// --- swap: both sides open, only reduce_only closes
+
+fn swap_refusal(order: Order, exposure: &Exposure, limits: &Limits) -> Option<Code> {
+    let rules = SymbolRules { market: Market::Swap, ..rules() };
+    approve(Order { market: Market::Swap, ..order }, exposure, limits, &rules).err().map(|refusal| refusal.code)
+}
+
+fn reducing(order: Order) -> Order {
+    Order { reduce_only: true, ..order }
+}
+
+#[test]
+fn on_swap_a_sell_opens_unless_it_is_reduce_only() {
+    let long = Exposure { held: decimal("1"), killed: true, ..Exposure::default() };
+    let none = Limits::default();
+    assert_eq!(swap_refusal(sell("0.5", "50000"), &long, &none), Some(Code::Killed));
+    assert_eq!(swap_refusal(reducing(sell("1", "50000")), &long, &none), None);
+    assert_eq!(swap_refusal(sell("0.5", "50000"), &Exposure::default(), &none), None);
+}
+
+#[test]
+fn reduce_only_must_oppose_the_position_and_not_exceed_it() {
+    let none = Limits::default();
+    let short = Exposure { held: decimal("-1"), closing: decimal("0.6"), ..Exposure::default() };
+    assert_eq!(swap_refusal(reducing(buy("0.4", "50000")), &short, &none), None);
+    assert_eq!(swap_refusal(reducing(buy("0.40001", "50000")), &short, &none), Some(Code::ReduceOnly));
+    assert_eq!(swap_refusal(reducing(sell("0.1", "50000")), &short, &none), Some(Code::ReduceOnly));
+    assert_eq!(swap_refusal(reducing(buy("0.1", "50000")), &Exposure::default(), &none), Some(Code::ReduceOnly));
+    // Dust may be closed: the smallest notional does not bind what reduces.
+    let dust = Exposure { held: decimal("-0.00001"), ..Exposure::default() };
+    assert_eq!(swap_refusal(reducing(buy("0.00001", "50000")), &dust, &none), None);
+}
+
+#[test]
+fn the_position_limit_holds_long_and_short_and_lets_a_position_be_turned_up_to_it() {
+    let limits = Limits { max_position_notional: Some(decimal("5000")), ..Limits::default() };
+    let short = Exposure { held: decimal("-0.09"), opening_value: decimal("400"), ..Exposure::default() };
+    assert_eq!(swap_refusal(sell("0.002", "50000"), &short, &limits), None);
+    assert_eq!(swap_refusal(sell("0.00201", "50000"), &short, &limits), Some(Code::MaxPositionNotional));
+    let short = Exposure { opening_value: Decimal::ZERO, ..short };
+    assert_eq!(swap_refusal(buy("0.19", "50000"), &short, &limits), None);
+    assert_eq!(swap_refusal(buy("0.191", "50000"), &short, &limits), Some(Code::MaxPositionNotional));
+}
+
+#[test]
+fn a_short_bracket_lies_the_other_way_round() {
+    let bracket = |stop: &str, target: &str| Order {
+        stop_loss: Some(decimal(stop)),
+        take_profit: Some(decimal(target)),
+        ..sell("0.01", "50000")
+    };
+    let code = |order| swap_refusal(order, &Exposure::default(), &Limits::default());
+    assert_eq!(code(bracket("51000", "48000")), None);
+    for (stop, target) in [("49000", "48000"), ("51000", "50000"), ("50000", "48000"), ("48000", "51000")] {
+        assert_eq!(code(bracket(stop, target)), Some(Code::FilterPrice), "{stop} {target}");
+    }
+    let closing = Exposure { held: decimal("1"), ..Exposure::default() };
+    assert_eq!(swap_refusal(reducing(bracket("51000", "48000")), &closing, &Limits::default()), Some(Code::ReduceOnly));
+}
+
+#[test]
+fn on_swap_the_collar_binds_what_opens_on_both_sides_and_lets_stops_that_close_pass() {
+    let limits = Limits { price_collar: Some(decimal("0.01")), ..Limits::default() };
+    let at = |held: &str| Exposure { held: decimal(held), last: Some(decimal("50000")), ..Exposure::default() };
+    let stop = |order: Order| Order { kind: Kind::StopLoss, stop_price: order.price, price: None, ..order };
+    assert_eq!(swap_refusal(stop(sell("0.01", "49000")), &at("0"), &limits), Some(Code::PriceCollar));
+    assert_eq!(swap_refusal(stop(buy("0.01", "51000")), &at("0"), &limits), Some(Code::PriceCollar));
+    assert_eq!(swap_refusal(reducing(stop(sell("0.01", "45000"))), &at("1"), &limits), None);
+    assert_eq!(swap_refusal(reducing(stop(buy("0.01", "55000"))), &at("-1"), &limits), None);
+    assert_eq!(swap_refusal(reducing(sell("0.01", "49000")), &at("1"), &limits), Some(Code::PriceCollar));
+}
+
+#[test]
+fn an_exit_that_could_open_is_never_approved_as_one() {
+    let rules = rules();
+    assert_eq!(approve_exit(buy("0.01", "50000"), &rules).unwrap_err().code, Code::ReduceOnly);
+    assert!(approve_exit(sell("0.01", "50000"), &rules).is_ok());
+    let on_swap = |order| approve_exit(Order { market: Market::Swap, ..order }, &rules);
+    assert_eq!(on_swap(sell("0.01", "50000")).unwrap_err().code, Code::ReduceOnly);
+    assert!(on_swap(reducing(buy("0.01", "50000"))).is_ok());
+}
+
+#[test]
+fn a_pair_is_judged_leg_by_leg_and_as_a_pair() {
+    let pair = |target: Order, stop_price: &str| {
+        let stop = Order {
+            kind: Kind::StopLoss,
+            price: None,
+            stop_price: Some(decimal(stop_price)),
+            parent: Some(target.id),
+            ..target.clone()
+        };
+        Oco { client_list_id: "list".into(), stop, target }
+    };
+    let held = Exposure { held: decimal("1"), ..Exposure::default() };
+    let code = |oco, exposure: &Exposure, limits: &Limits| {
+        approve_pair(oco, exposure, limits, &rules()).err().map(|refusal| refusal.code)
+    };
+    let none = Limits::default();
+    assert_eq!(code(pair(reducing(sell("1", "52000")), "49000"), &held, &none), None);
+    assert_eq!(code(pair(reducing(sell("1", "52000")), "52000"), &held, &none), Some(Code::FilterPrice));
+    assert_eq!(code(pair(reducing(sell("1.1", "52000")), "49000"), &held, &none), Some(Code::ReduceOnly));
+    assert_eq!(code(pair(sell("1", "52000"), "49000.001"), &held, &none), Some(Code::FilterPrice));
+    assert_eq!(code(pair(buy("1", "48000"), "47000"), &held, &none), Some(Code::FilterPrice));
+    // A buy's stop lies above its target, and is what counts for the limit.
+    let limits = Limits { max_order_notional: Some(decimal("50000")), ..Limits::default() };
+    assert_eq!(code(pair(buy("1", "48000"), "50000"), &Exposure::default(), &limits), None);
+    assert_eq!(code(pair(buy("1", "48000"), "50001"), &Exposure::default(), &limits), Some(Code::MaxOrderNotional));
+    assert_eq!(code(pair(buy("1", "48000"), "50000"), &Exposure { killed: true, ..held }, &none), Some(Code::Killed));
+}
+
 #[test]
 fn set_limits_replaces_only_what_it_names() {
     let limits = Limits { max_open_orders: Some(3), price_collar: Some(decimal("0.1")), ..Limits::default() };
@@ -192,7 +303,7 @@ proptest! {
         let (quantity, price) = (rules.step * Decimal::from(lots), rules.tick * Decimal::from(ticks));
         let side = if sell { Side::Sell } else { Side::Buy };
         let order = Order { side, quantity, price: Some(price), reduce_only, ..buy("1", "1") };
-        let exposure = Exposure { held: rules.step * Decimal::from(held), buying_value: Decimal::from(value), ..Exposure::default() };
+        let exposure = Exposure { held: rules.step * Decimal::from(held), opening_value: Decimal::from(value), ..Exposure::default() };
         let limits = Limits {
             max_order_notional: Some(Decimal::from(most_order)),
             max_position_notional: Some(Decimal::from(most_position)),
@@ -203,10 +314,32 @@ proptest! {
             prop_assert!(quantity * price >= rules.min_notional);
             if order.is_entry() {
                 prop_assert!(quantity * price <= Decimal::from(most_order));
-                prop_assert!((exposure.held + quantity) * price + exposure.buying_value <= Decimal::from(most_position));
+                prop_assert!((exposure.held + quantity) * price + exposure.opening_value <= Decimal::from(most_position));
             }
             if reduce_only {
                 prop_assert!(sell && quantity <= exposure.held);
+            }
+        }
+    }
+
+    /// On swap too, whichever side, and a reduce-only order can only bring the position nearer to zero.
+    #[test]
+    fn what_is_approved_on_swap_keeps_the_position_limit(
+        lots in 1u32..200_000, price in 1u32..100_000, held in -200_000i64..200_000, most in 1u32..1_000_000,
+        is_sell in any::<bool>(), reduce_only in any::<bool>(),
+    ) {
+        let rules = SymbolRules { market: Market::Swap, ..rules() };
+        let (quantity, price) = (rules.step * Decimal::from(lots), Decimal::from(price));
+        let side = if is_sell { Side::Sell } else { Side::Buy };
+        let order = Order { market: Market::Swap, side, quantity, price: Some(price), reduce_only, ..buy("1", "1") };
+        let exposure = Exposure { held: rules.step * Decimal::from(held), ..Exposure::default() };
+        let limits = Limits { max_position_notional: Some(Decimal::from(most)), ..Limits::default() };
+        if approve(order, &exposure, &limits, &rules).is_ok() {
+            let after = exposure.held + if is_sell { -quantity } else { quantity };
+            if reduce_only {
+                prop_assert!(after.abs() < exposure.held.abs() && after * exposure.held >= Decimal::ZERO);
+            } else {
+                prop_assert!(after.abs() * price <= Decimal::from(most) || after.abs() < exposure.held.abs());
             }
         }
     }

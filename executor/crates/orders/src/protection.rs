@@ -6,20 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::filters::SymbolRules;
 use crate::lifecycle::Tracked;
-use crate::order::Status;
+use crate::order::{Kind, Market, Status};
+
+/// So many protective orders of one entry may stand beside each other; venues allow only a handful of stops in a symbol. A further
+/// one is placed at once, and then the two smallest are made one.
+pub const MOST_GROUPS: usize = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// Stop and target, of which one fills.
     Oco,
+    /// The stop rests, and the executor watches the price for the target.
+    Watched,
     Stop,
     Target,
-    /// The price is already past the stop or the target: sell at market.
+    /// The price is already past the stop or the target: close at market.
     Exit,
 }
 
-/// Why the venue did not take a protective order.
+/// Why a group no longer stands for what it has not closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
@@ -28,17 +34,45 @@ pub enum Failure {
     /// It never reached the venue.
     NotSent,
     Refused,
+    /// Taken back by us, to be placed anew together with another.
+    Merged,
+    /// The price has reached the watched target, and the stop has been taken back for it.
+    TargetReached,
 }
 
 /// One protective order (or pair) of an entry.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
     pub n: u32,
     pub form: Form,
     pub quantity: Decimal,
+    /// What has been closed through it.
+    pub gone: Decimal,
+    /// Its orders are being taken back; once they are finished, this is its failure.
+    pub closing: Option<Failure>,
     pub failure: Option<Failure>,
     /// Cancelled by command: its quantity is deliberately unprotected, and stays so.
     pub released: bool,
+}
+
+impl Group {
+    pub fn new(n: u32, form: Form, quantity: Decimal) -> Self {
+        Self { n, form, quantity, gone: Decimal::ZERO, closing: None, failure: None, released: false }
+    }
+
+    /// What it stands for: all of its quantity, or of a failed one only what it had closed.
+    fn taken(&self) -> Decimal {
+        if self.failure.is_none() { self.quantity } else { self.gone.min(self.quantity) }
+    }
+
+    /// It stands by itself, and there is something left for it to do.
+    fn stands(&self) -> bool {
+        self.failure.is_none()
+            && self.closing.is_none()
+            && !self.released
+            && self.form != Form::Exit
+            && self.gone < self.quantity
+    }
 }
 
 /// What to place next for an entry.
@@ -51,20 +85,23 @@ pub struct Next {
 
 /// The next protective order that `entry` needs, if any.
 ///
-/// `base`: the asset that its fills bring in. `again`: try once more what the venue has refused in every form (after a reconciliation).
-/// A quantity too small for the venue (dust) waits for the next fill.
-pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, again: bool) -> Option<Next> {
-    let first = form_wanted(entry)?;
+/// `pairs`: the venue holds a stop and a target of which one fills. `again`: try once more what the venue has refused in every form
+/// (after a reconciliation). A quantity too small for the venue (dust) waits for the next fill.
+pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool, again: bool) -> Option<Next> {
+    let first = form_wanted(entry, pairs)?;
     let quantity = uncovered(entry, groups, rules);
     let valued_at = entry.order.stop_loss.or(entry.order.take_profit)?;
     if !rules.is_tradable(quantity, valued_at) {
         return None;
     }
     let form = match groups.last().and_then(|group| group.failure.map(|failure| (group.form, failure))) {
-        None => first,
+        None | Some((_, Failure::Merged)) => first,
         Some((form, Failure::NotSent)) => form,
-        Some((Form::Oco | Form::Stop | Form::Target, Failure::WouldTrigger)) => Form::Exit,
-        Some((Form::Oco, Failure::Refused)) => Form::Stop,
+        Some((
+            Form::Oco | Form::Watched | Form::Stop | Form::Target,
+            Failure::WouldTrigger | Failure::TargetReached,
+        )) => Form::Exit,
+        Some((Form::Oco | Form::Watched, Failure::Refused)) => Form::Stop,
         Some((Form::Stop | Form::Target | Form::Exit, _)) if again => first,
         Some((Form::Stop | Form::Target | Form::Exit, _)) => return None,
     };
@@ -74,38 +111,66 @@ pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, again: bool)
 
 /// What `entry` has brought in, down to the lot, less what its groups stand for.
 pub fn uncovered(entry: &Tracked, groups: &[Group], rules: &SymbolRules) -> Decimal {
-    let taken: Decimal = groups.iter().filter(|group| group.failure.is_none()).map(|group| group.quantity).sum();
-    (rules.floor_quantity(entry.net_filled(&rules.base)) - taken).max(Decimal::ZERO)
+    let taken: Decimal = groups.iter().map(Group::taken).sum();
+    (received(entry, rules) - taken).max(Decimal::ZERO)
 }
 
 /// What `entry` has brought in that nothing at the venue protects, though protection was asked for.
 ///
-/// `legs(n)`: the orders of group n. A group covers what has left through it and, while one of its orders works, the rest.
+/// `legs(n)`: the orders of group n. A group covers what has left through it and, while its stop works, the rest.
 pub fn unprotected<'a>(
     entry: &Tracked,
     groups: &[Group],
     rules: &SymbolRules,
     legs: impl Fn(u32) -> Vec<&'a Tracked>,
 ) -> Decimal {
-    if form_wanted(entry).is_none() {
+    if !entry.order.wants_protection() {
         return Decimal::ZERO;
     }
     let covered: Decimal = groups
         .iter()
-        .filter(|group| group.failure.is_none())
         .map(|group| {
-            let legs = legs(group.n);
-            let works = legs.iter().any(|leg| leg.is_working() && leg.status != Status::Unknown);
-            let gone: Decimal = legs.iter().map(|leg| leg.filled).sum();
-            if works || group.released { group.quantity } else { gone.min(group.quantity) }
+            let guards = |leg: &&Tracked| group.form == Form::Target || leg.order.kind != Kind::Limit;
+            let works = |leg: &Tracked| leg.is_working() && leg.status != Status::Unknown;
+            let stands =
+                group.failure.is_none() && (group.released || legs(group.n).into_iter().filter(guards).any(works));
+            if stands { group.quantity } else { group.gone.min(group.quantity) }
         })
         .sum();
-    (rules.floor_quantity(entry.net_filled(&rules.base)) - covered).max(Decimal::ZERO)
+    (received(entry, rules) - covered).max(Decimal::ZERO)
 }
 
-fn form_wanted(entry: &Tracked) -> Option<Form> {
+/// The two smallest groups, where an entry has more than [`MOST_GROUPS`] and none is being merged yet.
+///
+/// `rests(n)`: the orders of group n are at the venue, so that taking them back can be told from never having been there.
+pub fn to_merge(groups: &[Group], rests: impl Fn(u32) -> bool) -> Option<[u32; 2]> {
+    if groups.iter().any(|group| group.closing.is_some() && group.failure.is_none()) {
+        return None;
+    }
+    let mut standing: Vec<&Group> = groups.iter().filter(|group| group.stands()).collect();
+    if standing.len() <= MOST_GROUPS {
+        return None;
+    }
+    standing.retain(|group| rests(group.n));
+    standing.sort_by_key(|group| group.quantity - group.gone);
+    match standing[..] {
+        [first, second, ..] => Some([first.n, second.n]),
+        _ => None,
+    }
+}
+
+fn received(entry: &Tracked, rules: &SymbolRules) -> Decimal {
+    match rules.market {
+        Market::Spot => rules.floor_quantity(entry.net_filled(&rules.base)),
+        Market::Swap => entry.filled,
+    }
+}
+
+fn form_wanted(entry: &Tracked, pairs: bool) -> Option<Form> {
     match (entry.order.stop_loss, entry.order.take_profit) {
-        (Some(_), Some(_)) => Some(Form::Oco),
+        // Two reduce-only orders over one quantity can rest beside each other; two sales of one balance cannot.
+        (Some(_), Some(_)) if pairs || entry.order.market == Market::Swap => Some(Form::Oco),
+        (Some(_), Some(_)) => Some(Form::Watched),
         (Some(_), None) => Some(Form::Stop),
         (None, Some(_)) => Some(Form::Target),
         (None, None) => None,

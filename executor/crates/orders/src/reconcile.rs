@@ -2,7 +2,7 @@
 //! the journal is right about what we meant.
 
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 use crate::ids;
@@ -87,9 +87,14 @@ pub fn plan(account: Uuid, known: &BTreeMap<Uuid, Tracked>, venue: &VenueSnapsho
             by_external.insert((&tracked.order.symbol, external_id), *id);
         }
     }
+    let foreign: HashMap<&str, Uuid> = known
+        .iter()
+        .filter(|(_, tracked)| ids::order_id(&tracked.order.client_order_id).is_none())
+        .map(|(id, tracked)| (tracked.order.client_order_id.as_str(), *id))
+        .collect();
     let mut seen: BTreeMap<Uuid, &VenueOrder> = BTreeMap::new();
     for order in &venue.orders {
-        let id = identify(account, known, &by_external, order);
+        let id = identify(account, &foreign, &by_external, order);
         if seen.insert(id, order).is_some() {
             continue;
         }
@@ -150,7 +155,7 @@ pub fn observe(id: Uuid, status: Status, order: &VenueOrder) -> Vec<Correction> 
 
 fn identify(
     account: Uuid,
-    known: &BTreeMap<Uuid, Tracked>,
+    foreign: &HashMap<&str, Uuid>,
     by_external: &BTreeMap<(&str, &str), Uuid>,
     order: &VenueOrder,
 ) -> Uuid {
@@ -160,9 +165,6 @@ fn identify(
     if let Some(id) = by_external.get(&(order.symbol.as_str(), order.external_id.as_str())) {
         return *id;
     }
-    let foreign = ids::foreign_order(account, &order.symbol, &order.external_id);
-    known
-        .iter()
-        .find(|(_, tracked)| tracked.order.client_order_id == order.client_order_id)
-        .map_or(foreign, |(id, _)| *id)
+    let known = foreign.get(order.client_order_id.as_str()).copied();
+    known.unwrap_or_else(|| ids::foreign_order(account, &order.symbol, &order.external_id))
 }

@@ -1,7 +1,7 @@
 //! Protection follows the fill: the quantity behind a stop equals the quantity received, down to the lot.
 
-use orders::protection::{Failure, Form, Group, next, uncovered, unprotected};
-use orders::{Event, Fill, Kind, Order, Side, SymbolRules, Tracked, ids};
+use orders::protection::{Failure, Form, Group, MOST_GROUPS, next, to_merge, uncovered, unprotected};
+use orders::{Event, Fill, Kind, Market, Order, Side, SymbolRules, Tracked, ids};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -58,7 +58,7 @@ fn fill(entry: &mut Tracked, trade: usize, quantity: Decimal, fee: Decimal) {
 }
 
 fn group(n: u32, form: Form, quantity: &str, failure: Option<Failure>) -> Group {
-    Group { n, form, quantity: quantity.parse().unwrap(), failure, released: false }
+    Group { failure, ..Group::new(n, form, quantity.parse().unwrap()) }
 }
 
 #[test]
@@ -67,21 +67,21 @@ fn the_form_follows_what_was_asked() {
         [(Some(1), Some(2), Form::Oco), (Some(1), None, Form::Stop), (None, Some(2), Form::Target)]
     {
         let mut entry = entry(Decimal::ONE, stop.map(|n| n * 49_000), target.map(|n| n * 49_000));
-        assert_eq!(next(&entry, &[], &rules(), false), None, "nothing filled, nothing to protect");
+        assert_eq!(next(&entry, &[], &rules(), true, false), None, "nothing filled, nothing to protect");
         fill(&mut entry, 1, Decimal::ONE, Decimal::new(1, 3));
-        let next = next(&entry, &[], &rules(), false).unwrap();
+        let next = next(&entry, &[], &rules(), true, false).unwrap();
         assert_eq!((next.n, next.form, next.quantity), (1, form, Decimal::new(999, 3)));
     }
     let mut plain = entry(Decimal::ONE, None, None);
     fill(&mut plain, 1, Decimal::ONE, Decimal::ZERO);
-    assert_eq!(next(&plain, &[], &rules(), false), None);
+    assert_eq!(next(&plain, &[], &rules(), true, false), None);
 }
 
 #[test]
 fn each_refusal_leads_to_the_next_weaker_form_and_then_to_a_flag() {
     let mut entry = entry(Decimal::ONE, Some(49_000), Some(52_000));
     fill(&mut entry, 1, Decimal::ONE, Decimal::ZERO);
-    let form = |groups: &[Group], again| next(&entry, groups, &rules(), again).map(|next| (next.n, next.form));
+    let form = |groups: &[Group], again| next(&entry, groups, &rules(), true, again).map(|next| (next.n, next.form));
     let refused = |n, form, failure| group(n, form, "1", Some(failure));
     assert_eq!(form(&[refused(1, Form::Oco, Failure::WouldTrigger)], false), Some((2, Form::Exit)));
     assert_eq!(form(&[refused(1, Form::Oco, Failure::NotSent)], false), Some((2, Form::Oco)));
@@ -98,17 +98,97 @@ fn a_leg_that_the_venue_cancelled_leaves_its_quantity_unprotected() {
     let mut entry = entry(Decimal::ONE, Some(49_000), None);
     fill(&mut entry, 1, Decimal::ONE, Decimal::ZERO);
     let mut leg = Tracked::new(Order { side: Side::Sell, kind: Kind::StopLoss, ..entry.order.clone() });
-    let groups = [group(1, Form::Stop, "1", None)];
+    let mut groups = [group(1, Form::Stop, "1", None)];
     leg.apply(&Event::Accepted { external_id: "2".into() });
     assert_eq!(unprotected(&entry, &groups, &rules(), |_| vec![&leg]), Decimal::ZERO);
     fill(&mut leg, 2, Decimal::new(4, 1), Decimal::ZERO);
+    groups[0].gone = leg.filled;
     leg.apply(&Event::Cancelled);
     assert_eq!(unprotected(&entry, &groups, &rules(), |_| vec![&leg]), Decimal::new(6, 1));
     let released = [Group { released: true, ..groups[0].clone() }];
     assert_eq!(unprotected(&entry, &released, &rules(), |_| vec![&leg]), Decimal::ZERO);
 }
 
+#[test]
+fn without_pairs_at_the_venue_a_swap_rests_both_legs_and_spot_watches_the_target() {
+    let mut entry = entry(Decimal::ONE, Some(49_000), Some(52_000));
+    fill(&mut entry, 1, Decimal::ONE, Decimal::ZERO);
+    let form = |groups: &[Group]| next(&entry, groups, &rules(), false, false).map(|next| next.form);
+    assert_eq!(form(&[]), Some(Form::Watched));
+    assert_eq!(form(&[group(1, Form::Watched, "1", Some(Failure::TargetReached))]), Some(Form::Exit));
+    assert_eq!(form(&[group(1, Form::Watched, "1", Some(Failure::Refused))]), Some(Form::Stop));
+    entry.order.market = Market::Swap;
+    assert_eq!(next(&entry, &[], &rules(), false, false).map(|next| next.form), Some(Form::Oco));
+}
+
+#[test]
+fn a_short_is_protected_for_all_that_filled_however_small() {
+    let rules = SymbolRules { market: Market::Swap, ..rules() };
+    let mut entry = entry(Decimal::ONE, Some(51_000), Some(48_000));
+    (entry.order.side, entry.order.market) = (Side::Sell, Market::Swap);
+    // Far below the smallest order, which does not bind what reduces a position.
+    fill(&mut entry, 1, rules.step, Decimal::ZERO);
+    assert_eq!(next(&entry, &[], &rules, false, false).map(|next| next.quantity), Some(rules.step));
+}
+
+#[test]
+fn a_target_that_works_is_no_protection_once_its_stop_has_gone() {
+    let mut entry = entry(Decimal::ONE, Some(49_000), Some(52_000));
+    fill(&mut entry, 1, Decimal::ONE, Decimal::ZERO);
+    let leg = |kind| Tracked::new(Order { side: Side::Sell, kind, ..entry.order.clone() });
+    let (mut stop, target) = (leg(Kind::StopLoss), leg(Kind::Limit));
+    let groups = [group(1, Form::Oco, "1", None)];
+    assert_eq!(unprotected(&entry, &groups, &rules(), |_| vec![&stop, &target]), Decimal::ZERO);
+    stop.apply(&Event::Expired);
+    assert_eq!(unprotected(&entry, &groups, &rules(), |_| vec![&stop, &target]), Decimal::ONE);
+}
+
+#[test]
+fn what_a_group_had_closed_before_it_failed_is_not_protected_again() {
+    let mut entry = entry(Decimal::ONE, Some(49_000), Some(52_000));
+    fill(&mut entry, 1, Decimal::ONE, Decimal::ZERO);
+    let merged = Group { gone: Decimal::new(3, 1), ..group(1, Form::Oco, "1", Some(Failure::Merged)) };
+    let next = next(&entry, &[merged], &rules(), true, false).unwrap();
+    assert_eq!((next.form, next.quantity), (Form::Oco, Decimal::new(7, 1)));
+}
+
+#[test]
+fn the_two_smallest_of_many_groups_become_one() {
+    let many = |sizes: &[&str]| -> Vec<Group> {
+        sizes.iter().enumerate().map(|(i, size)| group(i as u32 + 1, Form::Oco, size, None)).collect()
+    };
+    assert_eq!(to_merge(&many(&["5", "1", "4", "2"]), |_| true), None);
+    let mut groups = many(&["5", "1", "4", "2", "3"]);
+    assert_eq!(to_merge(&groups, |_| true), Some([2, 4]));
+    assert_eq!(to_merge(&groups, |n| n != 2), Some([4, 5]), "what is still on its way to the venue is left alone");
+    groups[1].gone = Decimal::ONE;
+    assert_eq!(to_merge(&groups, |_| true), None, "what has closed counts no more");
+    groups.extend([group(6, Form::Oco, "1", None), group(7, Form::Oco, "1", None)]);
+    groups[0].closing = Some(Failure::Merged);
+    assert_eq!(to_merge(&groups, |_| true), None, "one after the other");
+}
+
 proptest! {
+    /// However many pieces an entry fills in, a handful of groups stand, and all of it is protected.
+    #[test]
+    fn many_small_fills_never_pile_up(fills in prop::collection::vec(1u32..1000, 1..120)) {
+        let rules = rules();
+        let total: Decimal = fills.iter().map(|lots| Decimal::from(*lots) * rules.step * Decimal::TEN).sum();
+        let mut entry = entry(total, Some(49_000), Some(52_000));
+        let mut groups: Vec<Group> = Vec::new();
+        for (i, lots) in fills.iter().enumerate() {
+            fill(&mut entry, i, Decimal::from(*lots) * rules.step * Decimal::TEN, Decimal::ZERO);
+            while let Some(next) = next(&entry, &groups, &rules, true, false) {
+                groups.push(Group::new(next.n, next.form, next.quantity));
+                for n in to_merge(&groups, |_| true).into_iter().flatten() {
+                    groups[n as usize - 1].failure = Some(Failure::Merged);
+                }
+            }
+            prop_assert!(groups.iter().filter(|group| group.failure.is_none()).count() <= MOST_GROUPS);
+            prop_assert!(!rules.is_tradable(uncovered(&entry, &groups, &rules), Decimal::from(49_000)));
+        }
+    }
+
     #[test]
     fn protected_equals_net_filled_down_to_the_lot(fills in prop::collection::vec((1u32..100_000, 0u32..1000), 1..20)) {
         let rules = rules();
@@ -118,10 +198,10 @@ proptest! {
         for (i, (lots, parts)) in fills.iter().enumerate() {
             let quantity = Decimal::from(*lots) * rules.step;
             fill(&mut entry, i, quantity, quantity * Decimal::new(i64::from(*parts), 5));
-            if let Some(next) = next(&entry, &groups, &rules, false) {
+            if let Some(next) = next(&entry, &groups, &rules, true, false) {
                 prop_assert!(rules.is_tradable(next.quantity, Decimal::from(49_000)));
                 prop_assert!(groups.iter().all(|group| group.n != next.n), "an id is never used twice");
-                groups.push(Group { n: next.n, form: next.form, quantity: next.quantity, failure: None, released: false });
+                groups.push(Group::new(next.n, next.form, next.quantity));
             }
             let protected: Decimal = groups.iter().map(|group| group.quantity).sum();
             let received = rules.floor_quantity(entry.net_filled("BTC"));
@@ -135,5 +215,5 @@ proptest! {
 }
 
 fn next_again(entry: &Tracked, groups: &[Group], rules: &SymbolRules) -> Option<orders::protection::Next> {
-    next(entry, groups, rules, false)
+    next(entry, groups, rules, true, false)
 }

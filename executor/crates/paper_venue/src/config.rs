@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use crate::engine::{Fees, Setup, SetupAccount, SymbolRules};
+use crate::engine::{Fees, Product, Setup, SetupAccount, SwapRules, SymbolRules};
 use crate::server::Plan;
 
 #[derive(Deserialize)]
@@ -22,6 +22,8 @@ pub struct Config {
     #[serde(default)]
     pub volume_share: Option<Amount>,
     pub symbols: Vec<SymbolRules>,
+    #[serde(default)]
+    pub swap: SwapRules,
     pub accounts: Vec<AccountConfig>,
     /// What is to go wrong, from the start.
     #[serde(default)]
@@ -34,6 +36,9 @@ pub struct AccountConfig {
     pub name: String,
     pub api_key: String,
     pub api_secret: String,
+    /// `spot`, or `swap` for perpetual swaps.
+    #[serde(default)]
+    pub market: Product,
     pub balances: BTreeMap<String, Amount>,
 }
 
@@ -67,10 +72,22 @@ impl Config {
         if self.control_token.len() < 16 {
             return Err("control_token must have at least 16 characters".to_owned());
         }
-        for (name, rate) in [("maker", self.fees.maker), ("taker", self.fees.taker)] {
+        let swap = &self.swap;
+        let rates = [
+            ("fees.maker", self.fees.maker),
+            ("fees.taker", self.fees.taker),
+            ("swap.fees.maker", swap.fees.maker),
+            ("swap.fees.taker", swap.fees.taker),
+            ("swap.maintenance_margin", swap.maintenance_margin),
+            ("swap.liquidation_fee", swap.liquidation_fee),
+        ];
+        for (name, rate) in rates {
             if rate < Decimal::ZERO || rate >= Decimal::ONE {
-                return Err(format!("fees.{name} must be a fraction within 0 and 1, such as \"0.001\""));
+                return Err(format!("{name} must be a fraction within 0 and 1, such as \"0.001\""));
             }
+        }
+        if swap.leverage == 0 || swap.leverage > swap.max_leverage {
+            return Err("swap.leverage must be within 1 and swap.max_leverage".to_owned());
         }
         if self.volume_share.is_some_and(|Amount(share)| share <= Decimal::ZERO || share > Decimal::ONE) {
             return Err("volume_share must be above 0 and at most 1; leave it out for fills without a cap".to_owned());
@@ -107,6 +124,7 @@ impl Config {
     pub fn setup(&self) -> Setup {
         let accounts = self.accounts.iter().map(|account| SetupAccount {
             name: account.name.clone(),
+            market: account.market,
             balances: account.balances.iter().map(|(asset, Amount(amount))| (asset.clone(), *amount)).collect(),
         });
         Setup {
@@ -114,6 +132,7 @@ impl Config {
             volume_share: self.volume_share.map(|Amount(share)| share),
             symbols: self.symbols.clone(),
             accounts: accounts.collect(),
+            swap: self.swap,
         }
     }
 }

@@ -19,7 +19,7 @@ use config::Config;
 use server::{Faults, Lines, Shared, Store};
 
 const HELP: &str = "\
-paper_venue: a venue that speaks Binance's spot protocol and matches against the bars it is given.
+paper_venue: a venue that speaks Binance's spot and USD-M protocols and matches against the bars it is given.
 
 Usage: paper_venue --config FILE
 
@@ -30,7 +30,8 @@ FILE (JSON, mode 0600):
   fees           {\"maker\": \"0.001\", \"taker\": \"0.001\"}
   volume_share   optional: at most this part of a bar's volume fills
   symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional}]
-  accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}}]
+  accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}, market: \"spot\" or \"swap\"}]
+  swap           optional: {fees, maintenance_margin, liquidation_fee, leverage, max_leverage} of swap accounts
   faults         optional: {seed, chances: {kind: 0 to 1}, ...}; also POST /paper/v1/faults (docs/contracts.md)
 
 Amounts are strings. Log on stderr; RUST_LOG=debug for more. SIGTERM stops it; it continues where it stopped.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::Venue;
 use crate::binance::Binance;
+use crate::bybit::Bybit;
 pub use crate::http::AddressError;
 
 /// The protocol that a venue speaks; the paper venue speaks Binance's.
@@ -27,12 +28,12 @@ pub struct Access {
     pub ws_api_url: String,
     /// Public market streams: like `wss://stream.binance.com:9443`.
     pub market_ws_url: String,
-    /// Play money: the venue's test network or demo trading, to which the addresses lead.
-    pub testnet: bool,
     pub api_key: String,
     pub api_secret: String,
-    /// OKX's third secret; empty elsewhere.
+    /// Beside the keys, at OKX; empty elsewhere.
     pub passphrase: String,
+    /// OKX's demo trading has the address of the real one: only a header tells them apart.
+    pub is_demo: bool,
 }
 
 /// # Errors
@@ -42,6 +43,7 @@ pub fn connect(protocol: Protocol, market: Market, access: Access) -> Result<Arc
     let _ = rustls::crypto::ring::default_provider().install_default();
     match (protocol, market) {
         (Protocol::Binance, _) => Ok(Arc::new(Binance::new(access)?)),
-        (Protocol::Bybit | Protocol::Okx, _) => unreachable!("no account can name it before its client is here"),
+        (Protocol::Bybit, market) => Ok(Arc::new(Bybit::new(market, access)?)),
+        (Protocol::Okx, _) => unreachable!("no account can name it before its client is here"),
     }
 }

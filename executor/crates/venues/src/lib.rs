@@ -12,24 +12,22 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 mod binance;
-#[allow(dead_code)] // its client comes with the next commit
 mod bybit;
-#[allow(dead_code)] // its client comes with the next commit
 mod clock;
 mod connect;
-#[allow(dead_code)] // its client comes with the next commit
 mod conversation;
-#[allow(dead_code)] // its client comes with the next commit
 mod fields;
 mod http;
-#[allow(dead_code)] // its client comes with the next commit
 mod last_prices;
 #[allow(dead_code)] // its client comes with the next commit
 mod okx;
 mod params;
-#[allow(dead_code)] // its client comes with the next commit
 mod pause;
+mod pongs;
+mod receipts;
 mod request;
+#[cfg(test)]
+mod scripted;
 #[allow(dead_code)] // Binance reads the rest of it
 mod unified;
 

@@ -27,6 +27,9 @@ pub(crate) enum ListEvent {
 
 impl Venue {
     pub(crate) fn report(&mut self, id: OrderId, execution: Execution) {
+        if self.is_swap(self.order(id).account) {
+            return self.report_swap(id, &execution);
+        }
         let execution_id = self.next_execution_id();
         let order = self.order(id);
         let trade = match execution {
@@ -77,7 +80,12 @@ impl Venue {
     }
 
     /// The balances of a market's two assets, after something moved them.
+    ///
+    /// A swap account is told by [`Venue::report_swap_account`], and only of trades: its orders move no balance.
     pub(crate) fn report_account(&mut self, account: usize, market: usize) {
+        if self.is_swap(account) {
+            return;
+        }
         let clock_ms = self.clock_ms;
         let rules = &self.markets[market].rules;
         let holder = &mut self.accounts[account];

@@ -6,7 +6,7 @@ use super::events::{Execution, ListEvent};
 use super::market::PublicTrade;
 use super::money::{down_to_step, truncated};
 use super::order::{Order, OrderId, Side, Status, Trade};
-use super::venue::{MarketEvent, Venue};
+use super::venue::Venue;
 
 impl Venue {
     /// Fills what `capacity` allows of the order at `price`; tells whether anything happened.
@@ -15,6 +15,9 @@ impl Venue {
     pub(crate) fn fill(&mut self, id: OrderId, price: Decimal, maker: bool, capacity: &mut Option<Decimal>) -> bool {
         let order = self.order(id);
         let (account, market, side) = (order.account, order.market, order.side);
+        if self.is_swap(account) {
+            return self.fill_swap(id, price, maker, capacity);
+        }
         let rules = self.markets[market].rules.clone();
         let wanted = match order.quote_quantity {
             Some(quote) => down_to_step(quote / price, rules.step),
@@ -90,12 +93,11 @@ impl Venue {
             time_ms,
             side,
             maker,
+            realized: Decimal::ZERO,
         });
         let buyer_is_maker = (side == Side::Buy) == maker;
         let print = PublicTrade { id: trade_id, price, quantity, time_ms, buyer_is_maker };
-        self.markets[market].last_price = Some(price);
-        self.markets[market].print(print.clone());
-        self.market_events.push(MarketEvent::Trade { market, trade: print });
+        self.print(market, print);
         if done {
             self.markets[market].open.remove(&id);
         }
@@ -107,6 +109,10 @@ impl Venue {
 
     /// The stop price is reached but the limit price is not: from now on it rests as a limit order.
     pub(crate) fn trigger(&mut self, id: OrderId) {
+        if self.is_swap(self.order(id).account) {
+            self.awaken(id);
+            return;
+        }
         self.end_sibling(id);
         let clock_ms = self.clock_ms;
         let order = self.order_mut(id);

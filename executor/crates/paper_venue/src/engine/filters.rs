@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::input::SymbolRules;
-use super::money::fixed8;
+use super::money::{fixed8, plain};
 use super::refusal::Refusal;
 
 const MAX_PRICE: i64 = 100_000_000;
@@ -34,6 +34,23 @@ impl SymbolRules {
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS},
             {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS},
+        ])
+    }
+
+    /// The filters in the JSON of Binance's swaps.
+    #[must_use]
+    pub fn swap_filters(&self) -> Value {
+        let (tick, step, min_quantity) = (plain(self.tick), plain(self.step), plain(self.min_quantity));
+        let (max_price, max_quantity) = (MAX_PRICE.to_string(), MAX_QUANTITY.to_string());
+        let band = (PRICE_BAND.to_string(), plain(Decimal::ONE / Decimal::from(PRICE_BAND)));
+        json!([
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": max_price, "tickSize": tick},
+            {"filterType": "LOT_SIZE", "minQty": min_quantity, "maxQty": max_quantity, "stepSize": step},
+            {"filterType": "MARKET_LOT_SIZE", "minQty": min_quantity, "maxQty": max_quantity, "stepSize": step},
+            {"filterType": "MIN_NOTIONAL", "notional": plain(self.min_notional)},
+            {"filterType": "PERCENT_PRICE", "multiplierUp": band.0, "multiplierDown": band.1, "multiplierDecimal": "4"},
+            {"filterType": "MAX_NUM_ORDERS", "limit": MAX_NUM_ORDERS},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": MAX_NUM_ALGO_ORDERS},
         ])
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::account::Product;
 use super::bar::{Bar, Interval};
 use super::order::{Kind, OrderId, Side, TimeInForce};
 
@@ -18,6 +19,8 @@ pub enum Input {
     PlaceOco { account: String, list: NewOco },
     Cancel { account: String, symbol: String, order: Target, new_client_id: Option<String> },
     CancelList { account: String, symbol: String, list: Target },
+    Leverage { account: String, symbol: String, leverage: u32 },
+    Funding { symbol: String, rate: Decimal, time_ms: i64 },
 }
 
 /// The part of the configuration that fills depend on. Journaled whenever it changes, so that what was traded under
@@ -28,6 +31,37 @@ pub struct Setup {
     pub volume_share: Option<Decimal>,
     pub symbols: Vec<SymbolRules>,
     pub accounts: Vec<SetupAccount>,
+    #[serde(default)]
+    pub swap: SwapRules,
+}
+
+/// What swap accounts trade under; the same for every symbol. Unless told otherwise, Binance's for BTCUSDT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SwapRules {
+    /// Fractions of the notional, paid in the margin asset.
+    pub fees: Fees,
+    /// Fraction of a position's notional under which the margin must not fall.
+    #[serde(with = "super::money::text")]
+    pub maintenance_margin: Decimal,
+    /// Fraction of the notional that a liquidation costs.
+    #[serde(with = "super::money::text")]
+    pub liquidation_fee: Decimal,
+    /// Until an account sets another.
+    pub leverage: u32,
+    pub max_leverage: u32,
+}
+
+impl Default for SwapRules {
+    fn default() -> Self {
+        Self {
+            fees: Fees { maker: Decimal::new(2, 4), taker: Decimal::new(5, 4) },
+            maintenance_margin: Decimal::new(4, 3),
+            liquidation_fee: Decimal::new(125, 4),
+            leverage: 20,
+            max_leverage: 125,
+        }
+    }
 }
 
 /// Fractions of the amount received: 0.001 is 10 basis points.
@@ -60,6 +94,8 @@ pub struct SymbolRules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupAccount {
     pub name: String,
+    #[serde(default)]
+    pub market: Product,
     pub balances: BTreeMap<String, Decimal>,
 }
 
@@ -80,6 +116,48 @@ pub struct NewOrder {
     pub stop_price: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trailing: Option<NewTrailing>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reduce_only: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub close_position: bool,
+}
+
+impl NewOrder {
+    /// A market order, to be completed.
+    #[must_use]
+    pub fn market(symbol: &str, side: Side) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            side,
+            kind: Kind::Market,
+            time_in_force: None,
+            quantity: None,
+            quote_quantity: None,
+            price: None,
+            stop_price: None,
+            client_id: None,
+            trailing: None,
+            reduce_only: false,
+            close_position: false,
+        }
+    }
+}
+
+/// A stop that follows the price at a distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTrailing {
+    /// A fraction of the best price.
+    pub callback: Decimal,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Decimal>,
+}
+
+// serde hands over a reference.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Both legs carry the same symbol, side and quantity.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use rust_decimal::Decimal;
 
 use super::bar::{Bar, Interval};
+use super::funding::Funding;
 use super::input::SymbolRules;
 use super::order::{OrderId, Window};
 
@@ -28,6 +29,7 @@ pub(crate) enum Stage {
     Limits,
     LaterStops,
     LaterLimits,
+    Trail,
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Market {
     /// Price of the latest trade; the last close between bars.
     pub last_price: Option<Decimal>,
     pub public_trades: VecDeque<PublicTrade>,
+    /// Settlements, oldest first.
+    pub funding: Vec<Funding>,
     pub(crate) open: BTreeSet<OrderId>,
     pub(crate) progress: Option<Progress>,
 }
@@ -64,6 +68,7 @@ impl Market {
             bars: Vec::new(),
             last_price: None,
             public_trades: VecDeque::new(),
+            funding: Vec::new(),
             open: BTreeSet::new(),
             progress: None,
         }

@@ -8,21 +8,29 @@ mod cancel;
 mod events;
 mod fill;
 mod filters;
+mod funding;
 mod input;
+mod liquidation;
 mod market;
 mod matching;
 mod money;
 mod order;
 mod place;
+mod position;
 mod refusal;
+mod swap;
+mod swap_events;
+mod trailing;
 mod venue;
 
+pub use account::Product;
 pub use bar::{Bar, Interval};
-pub use input::{Fees, Input, NewOco, NewOrder, Setup, SetupAccount, SymbolRules, Target};
+pub use input::{Fees, Input, NewOco, NewOrder, NewTrailing, Setup, SetupAccount, SwapRules, SymbolRules, Target};
 pub use market::{Market, PublicTrade};
 pub use money::{fixed8, plain, text};
 pub use order::{Kind, Order, OrderList, Side, Status, TimeInForce, Trade};
 pub use refusal::Refusal;
+pub use swap::MARGIN_ASSET;
 pub use venue::{BarAnswer, MarketEvent, Outcome, Venue};
 
 #[cfg(test)]

@@ -19,6 +19,12 @@ pub(crate) fn down_to_step(quantity: Decimal, step: Decimal) -> Decimal {
     quantity - quantity % step
 }
 
+/// The smallest multiple of `step` that is not below `quantity`.
+pub(crate) fn up_to_step(quantity: Decimal, step: Decimal) -> Decimal {
+    let below = down_to_step(quantity, step);
+    if below == quantity { below } else { below + step }
+}
+
 /// Writes an amount as Binance does, with 8 decimals; more only where it has more, so no digit is lost.
 #[must_use]
 pub fn fixed8(amount: Decimal) -> String {

@@ -3,6 +3,8 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::trailing::Trailing;
+
 pub type OrderId = u64;
 pub type ListId = u64;
 
@@ -39,7 +41,15 @@ named!(Status {
     Filled = "FILLED",
     Canceled = "CANCELED",
     Expired = "EXPIRED",
+    Rejected = "REJECTED",
 });
+
+impl Side {
+    /// The quantity with the sign that it has for a position.
+    pub(crate) fn signed(self, quantity: Decimal) -> Decimal {
+        if self == Self::Buy { quantity } else { -quantity }
+    }
+}
 
 /// The way the price goes to reach an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +68,8 @@ impl Kind {
     }
 
     /// Waits for its stop price before it works.
-    pub(crate) fn has_trigger(self) -> bool {
+    #[must_use]
+    pub fn has_trigger(self) -> bool {
         self.is_stop_loss() || self.is_take_profit()
     }
 
@@ -103,7 +114,13 @@ pub struct Order {
     /// A market order given in quote units; its quantity is known once it fills.
     pub quote_quantity: Option<Decimal>,
     pub price: Option<Decimal>,
+    /// Of a trailing stop: where it stands; none until it is activated.
     pub stop_price: Option<Decimal>,
+    pub trailing: Option<Trailing>,
+    /// Never enlarges a position (swap).
+    pub reduce_only: bool,
+    /// Closes what is held when it is triggered (swap); its quantity is known then.
+    pub close_position: bool,
     pub filled: Decimal,
     pub quote_filled: Decimal,
     pub status: Status,
@@ -175,4 +192,6 @@ pub struct Trade {
     pub time_ms: i64,
     pub side: Side,
     pub maker: bool,
+    /// Profit taken by it, before its fee (swap).
+    pub realized: Decimal,
 }

@@ -4,10 +4,11 @@ use rust_decimal::Decimal;
 
 use super::events::{Execution, ListEvent};
 use super::filters::{MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS};
-use super::input::{NewOco, NewOrder, SymbolRules};
+use super::input::{NewOco, NewOrder, NewTrailing, SymbolRules};
 use super::money::down_to_step;
 use super::order::{Approach, Kind, ListId, Order, OrderId, OrderList, Side, Status, TimeInForce};
 use super::refusal::Refusal;
+use super::trailing::Trailing;
 use super::venue::{Outcome, Venue};
 
 impl NewOrder {
@@ -15,13 +16,16 @@ impl NewOrder {
     fn check_parameters(&self) -> Result<(), Refusal> {
         let kind = self.kind;
         let by_quote = kind == Kind::Market && self.quote_quantity.is_some();
+        let closes = self.close_position && kind.has_trigger() && !kind.has_limit();
         let timed = kind.has_limit() && kind != Kind::LimitMaker;
         let needs = [
             ("timeInForce", timed, self.time_in_force.is_some()),
-            ("quantity", !by_quote, self.quantity.is_some()),
+            ("quantity", !by_quote && !closes, self.quantity.is_some()),
             ("quoteOrderQty", by_quote, self.quote_quantity.is_some()),
             ("price", kind.has_limit(), self.price.is_some()),
-            ("stopPrice", kind.has_trigger(), self.stop_price.is_some()),
+            ("stopPrice", kind.has_trigger() && self.trailing.is_none(), self.stop_price.is_some()),
+            ("closePosition", closes, self.close_position),
+            ("trailingDelta", self.trailing.is_some() && kind.is_stop_loss(), self.trailing.is_some()),
         ];
         for (name, needed, sent) in needs {
             if needed && !sent {
@@ -53,7 +57,10 @@ impl NewOrder {
             (None, Some(quantity), Some(price)) => Some(quantity * price),
             _ => None,
         };
-        notional.map_or(Ok(()), |notional| rules.check_notional(notional))
+        match notional {
+            Some(notional) if !self.reduce_only => rules.check_notional(notional),
+            _ => Ok(()),
+        }
     }
 
     /// A limit order that the last price would fill at once.
@@ -74,8 +81,9 @@ impl NewOrder {
     fn check_against_last(&self, last: Option<Decimal>) -> Result<(), Refusal> {
         let Some(last) = last else {
             // Without a price there is nothing to lock a buy's money by, and nothing to fill against.
-            let needs_price =
-                self.kind == Kind::Market || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc);
+            let needs_price = self.kind == Kind::Market
+                || self.trailing.is_some()
+                || self.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc);
             return if needs_price { Err(Refusal::new(-1013, "Market is closed.")) } else { Ok(()) };
         };
         if self.kind == Kind::LimitMaker && self.is_marketable(last) {
@@ -104,6 +112,9 @@ impl NewOrder {
 impl Venue {
     pub(crate) fn place(&mut self, account: usize, new: &NewOrder) -> Result<Outcome, Refusal> {
         let market = self.market_id(&new.symbol)?;
+        if self.is_swap(account) {
+            return self.place_swap(account, market, new);
+        }
         let new = &self.in_base_units(market, new);
         self.check(account, market, new)?;
         let lock = new.lock(self.markets[market].last_price);
@@ -175,7 +186,7 @@ impl Venue {
         new
     }
 
-    fn check(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
         new.check_parameters()?;
         let (rules, last) = (&self.markets[market].rules, self.markets[market].last_price);
         new.check_filters(rules, last)?;
@@ -197,7 +208,7 @@ impl Venue {
         Ok(())
     }
 
-    fn check_room(&self, account: usize, market: usize, orders: usize, algo: usize) -> Result<(), Refusal> {
+    pub(crate) fn check_room(&self, account: usize, market: usize, orders: usize, algo: usize) -> Result<(), Refusal> {
         let open = self.markets[market].open.iter().map(|&id| self.order(id)).filter(|order| order.account == account);
         let (mut open_orders, mut open_algo) = (0, 0);
         for order in open {
@@ -213,7 +224,7 @@ impl Venue {
         Ok(())
     }
 
-    fn insert(
+    pub(crate) fn insert(
         &mut self,
         account: usize,
         market: usize,
@@ -239,6 +250,13 @@ impl Venue {
             quote_quantity: new.quote_quantity,
             price: new.price,
             stop_price: new.stop_price,
+            trailing: new.trailing.map(|NewTrailing { callback, activation }| Trailing {
+                callback,
+                activation,
+                best: None,
+            }),
+            reduce_only: new.reduce_only,
+            close_position: new.close_position,
             filled: Decimal::ZERO,
             quote_filled: Decimal::ZERO,
             status: Status::New,
@@ -250,7 +268,11 @@ impl Venue {
             lock_price: new.lock_price(at.last_price),
             window: at.progress.as_ref().map(|progress| progress.window),
         });
-        self.markets[market].open.insert(id);
+        let at = &mut self.markets[market];
+        at.open.insert(id);
+        if let (Some(last), Some(order)) = (at.last_price, self.orders.last_mut()) {
+            order.follow(last, at.rules.tick);
+        }
         let account = &mut self.accounts[account];
         account.client_ids.insert(client_id, id);
         account.orders.push(id);
@@ -259,7 +281,7 @@ impl Venue {
     }
 
     /// IOC and FOK meet the last price: all or nothing, for the book behind it is not known to be thin.
-    fn fill_or_expire(&mut self, id: OrderId) {
+    pub(crate) fn fill_or_expire(&mut self, id: OrderId) {
         let order = self.order(id);
         let (account, market) = (order.account, order.market);
         match self.markets[market].last_price.filter(|&last| order.accepts(last)) {

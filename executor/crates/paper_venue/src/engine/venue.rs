@@ -25,6 +25,10 @@ pub enum Outcome {
         client_id: String,
     },
     CanceledList(ListId),
+    Leverage(u32),
+    Funded {
+        duplicate: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,10 @@ impl Venue {
                 let (account, market) = (self.account_id(account)?, self.market_id(symbol)?);
                 self.cancel_list(account, market, list)
             }
+            Input::Leverage { account, symbol, leverage } => {
+                self.set_leverage(self.account_id(account)?, self.market_id(symbol)?, *leverage)
+            }
+            Input::Funding { symbol, rate, time_ms } => self.fund(self.market_id(symbol)?, *rate, *time_ms),
         }
     }
 
@@ -108,7 +116,7 @@ impl Venue {
         for account in &setup.accounts {
             if !self.account_ids.contains_key(&account.name) {
                 self.account_ids.insert(account.name.clone(), self.accounts.len());
-                self.accounts.push(Account::new(&account.balances));
+                self.accounts.push(Account::new(account.market, &account.balances));
             }
         }
         self.setup = Some(setup.clone());
@@ -156,6 +164,12 @@ impl Venue {
         };
         let order = self.orders.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
         (order.account == account && order.market == market).then_some(order)
+    }
+
+    /// The account's order by either id, in whatever symbol.
+    #[must_use]
+    pub fn find_order_anywhere(&self, account: usize, target: &Target) -> Option<&Order> {
+        (0..self.markets.len()).find_map(|market| self.find_order(account, market, target))
     }
 
     /// The account's list by either id; of several with one client id, the newest.

@@ -27,8 +27,8 @@ impl Keys {
         Self(accounts.iter().map(key).collect())
     }
 
-    /// The name of the account that signed `text`.
-    pub fn account(&self, api_key: Option<&str>, text: &[u8], params: &Params) -> Result<&str, ApiError> {
+    /// Name and secret of the account with this key.
+    pub fn holder(&self, api_key: Option<&str>) -> Result<(&str, &str), ApiError> {
         let Some(api_key) = api_key.filter(|key| !key.is_empty()) else {
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, -2014, "API-key format invalid."));
         };
@@ -36,6 +36,12 @@ impl Keys {
             let msg = "Invalid API-key, IP, or permissions for action.";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, -2015, msg));
         };
+        Ok((account, secret))
+    }
+
+    /// The name of the account that signed `text`.
+    pub fn account(&self, api_key: Option<&str>, text: &[u8], params: &Params) -> Result<&str, ApiError> {
+        let (account, secret) = self.holder(api_key)?;
         check_time(params)?;
         let signature = params.needed("signature")?;
         let valid = hex::decode(signature).is_ok_and(|signature| {

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::faults::Plan;
+use super::futures_control;
 use super::shared::Shared;
 use super::store::Store;
-use crate::engine::{Bar, BarAnswer, Input, Interval, Outcome, Refusal, plain};
+use crate::engine::{Bar, BarAnswer, Input, Interval, Outcome, Product, Refusal, plain};
 
 #[derive(Deserialize)]
 pub(crate) struct BarRequest {
@@ -106,6 +107,7 @@ pub(crate) async fn account(
             json!({"symbol": market.rules.symbol, "quantity": plain(base.free + base.locked)})
         })
         .collect();
+    let positions = if account.product == Product::Swap { futures_control::positions(venue, id) } else { positions };
     let open_orders: Vec<Value> = venue
         .open_orders(id)
         .into_iter()
@@ -158,11 +160,11 @@ fn reply(store: &mut Store, answer: BarAnswer) -> Value {
     reply
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Refusal> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Refusal> {
     serde_json::from_str(body).map_err(|error| Refusal::new(-1100, format!("Request refused: {error}.")))
 }
 
-fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), ApiError> {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let valid = token.is_some_and(|token| same(token.as_bytes(), shared.control_token.as_bytes()));
     if valid {

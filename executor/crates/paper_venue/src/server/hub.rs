@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::ws::Utf8Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::clock::now_ms;
 use super::faults::{Faults, Telling};
 use super::held::Out;
-use super::market_messages::stream_message;
+use super::listen_keys::ListenKeys;
+use super::market_messages::{bare, stream_message};
 use crate::engine::{MarketEvent, Venue};
 
 /// Messages that may wait for a slow reader before its connection is closed.
@@ -52,9 +54,18 @@ impl Outbox {
 }
 
 struct UserStream {
-    subscription: u64,
+    form: UserForm,
     account: usize,
     outbox: Outbox,
+}
+
+/// How a user stream's events are written.
+#[derive(PartialEq, Eq)]
+enum UserForm {
+    /// Over the WebSocket API: with the subscription's number.
+    Subscription(u64),
+    /// By listenKey (swap): bare, or with the key as the stream's name.
+    ListenKey { combined: bool },
 }
 
 struct Listener {
@@ -65,6 +76,7 @@ struct Listener {
 
 #[derive(Default)]
 pub(crate) struct Hub {
+    pub listen_keys: ListenKeys,
     users: Vec<UserStream>,
     streams: HashMap<String, Vec<Listener>>,
     last_subscription: HashMap<u64, u64>,
@@ -82,19 +94,25 @@ impl Hub {
         let next = self.last_subscription.entry(outbox.id).or_insert(0);
         let subscription = *next;
         *next += 1;
-        self.users.push(UserStream { subscription, account, outbox: outbox.clone() });
+        self.users.push(UserStream { form: UserForm::Subscription(subscription), account, outbox: outbox.clone() });
         Some(subscription)
     }
 
     /// Ends one of a connection's user streams, or all of them.
     pub fn unsubscribe_user(&mut self, outbox: &Outbox, subscription: Option<u64>) {
         let ends = |user: &UserStream| {
-            user.outbox.id == outbox.id && subscription.is_none_or(|subscription| subscription == user.subscription)
+            user.outbox.id == outbox.id
+                && subscription.is_none_or(|subscription| user.form == UserForm::Subscription(subscription))
         };
         self.users.retain(|user| !ends(user));
     }
 
+    /// Subscribes a connection to a market stream, or to the user stream that a listenKey names.
     pub fn subscribe(&mut self, stream: &str, outbox: &Outbox, combined: bool) {
+        if let Some(account) = self.listen_keys.account(bare(stream)) {
+            let form = UserForm::ListenKey { combined };
+            return self.users.push(UserStream { form, account, outbox: outbox.clone() });
+        }
         let listeners = self.streams.entry(stream.to_owned()).or_default();
         if listeners.iter().all(|listener| listener.outbox.id != outbox.id) {
             listeners.push(Listener { combined, outbox: outbox.clone() });
@@ -112,7 +130,7 @@ impl Hub {
 
     pub fn streams_of(&self, outbox: &Outbox) -> Vec<&str> {
         let listens = |listeners: &[Listener]| listeners.iter().any(|listener| listener.outbox.id == outbox.id);
-        self.streams.iter().filter(|(_, listeners)| listens(listeners)).map(|(name, _)| name.as_str()).collect()
+        self.streams.iter().filter(|(_, listeners)| listens(listeners)).map(|(name, _)| bare(name)).collect()
     }
 
     pub fn forget(&mut self, outbox: &Outbox) {
@@ -125,8 +143,20 @@ impl Hub {
     }
 
     pub fn tell_user(&mut self, account: usize, event: &Value) {
+        let mut expired = false;
         for user in self.users.iter().filter(|user| user.account == account) {
-            let text = format!(r#"{{"subscriptionId":{},"event":{event}}}"#, user.subscription);
+            let text = match user.form {
+                UserForm::Subscription(number) => format!(r#"{{"subscriptionId":{number},"event":{event}}}"#),
+                UserForm::ListenKey { .. } if !self.listen_keys.is_alive(account) => {
+                    expired = true;
+                    json!({"e": "listenKeyExpired", "E": now_ms(), "listenKey": self.listen_keys.text(account)})
+                        .to_string()
+                }
+                UserForm::ListenKey { combined: false } => event.to_string(),
+                UserForm::ListenKey { combined: true } => {
+                    format!(r#"{{"stream":"{}","data":{event}}}"#, self.listen_keys.text(account))
+                }
+            };
             let telling = self.faults.on_event(event);
             match telling {
                 Telling::Never => self.lost += 1,
@@ -134,6 +164,15 @@ impl Hub {
                 _ => user.outbox.put(Out::Event(text.into(), telling)),
             }
         }
+        if expired {
+            self.end_listen_key(account);
+        }
+    }
+
+    /// Ends the account's key and the streams that it opened.
+    pub fn end_listen_key(&mut self, account: usize) {
+        self.listen_keys.end(account);
+        self.users.retain(|user| user.account != account || matches!(user.form, UserForm::Subscription(_)));
     }
 
     /// Lets out what faults hold back: the market is not to move on over an event that nobody could have heard.
@@ -150,12 +189,12 @@ impl Hub {
     pub fn tell_market(&self, venue: &Venue, event: &MarketEvent) {
         for (stream, listeners) in &self.streams {
             let Some(message) = stream_message(venue, event, stream) else { continue };
-            if self.faults.loses_message(stream) {
+            if self.faults.loses_message(bare(stream)) {
                 continue;
             }
             for listener in listeners {
                 let text = if listener.combined {
-                    format!(r#"{{"stream":"{stream}","data":{message}}}"#)
+                    format!(r#"{{"stream":"{}","data":{message}}}"#, bare(stream))
                 } else {
                     message.to_string()
                 };

@@ -5,10 +5,26 @@ use serde_json::{Value, json};
 
 use super::book::{Book, Level, levels};
 use super::day::{Day, quote};
+use super::futures_market;
 use crate::engine::{Interval, Market, MarketEvent, PublicTrade, Venue, fixed8};
+
+/// Before the names of streams that are told as futures tell them.
+pub(crate) const FUTURES: &str = "futures/";
+
+/// The stream's name as its listeners know it.
+pub(crate) fn bare(stream: &str) -> &str {
+    stream.strip_prefix(FUTURES).unwrap_or(stream)
+}
 
 /// The message of a market stream for an event, if that stream tells it.
 pub(crate) fn stream_message(venue: &Venue, event: &MarketEvent, stream: &str) -> Option<Value> {
+    match stream.strip_prefix(FUTURES) {
+        Some(stream) => futures_market::stream_message(venue, event, stream),
+        None => spot_message(venue, event, stream),
+    }
+}
+
+pub(crate) fn spot_message(venue: &Venue, event: &MarketEvent, stream: &str) -> Option<Value> {
     let (symbol, kind) = stream.split_once('@')?;
     let (id, trade) = match event {
         MarketEvent::Trade { market, trade } => (*market, Some(trade)),

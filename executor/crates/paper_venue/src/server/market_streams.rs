@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::connection;
 use super::hub::Outbox;
+use super::market_messages::FUTURES;
 use super::shared::Shared;
 
 #[derive(Deserialize)]
@@ -26,12 +27,26 @@ struct Request {
 pub(crate) struct Streams {
     #[serde(default)]
     streams: String,
+    /// Of `/private/ws`.
+    #[serde(default, rename = "listenKey")]
+    listen_key: String,
 }
 
 /// `/ws/<stream>[/<stream>...]`: bare messages.
 pub(crate) async fn raw(State(shared): State<Arc<Shared>>, uri: Uri, upgrade: WebSocketUpgrade) -> Response {
     let names = uri.path().strip_prefix("/ws").unwrap_or("").to_owned();
-    serve(shared, upgrade, &names, false)
+    serve(shared, upgrade, &names, false, "")
+}
+
+/// `/public/ws[/<stream>...]`, `/market/ws`, `/private/ws?listenKey=`: streams as futures tell them.
+pub(crate) async fn futures(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Query(query): Query<Streams>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let names = uri.path().split_once("/ws").map_or("", |(_, names)| names);
+    serve(shared, upgrade, &format!("{names}/{}", query.listen_key), false, FUTURES)
 }
 
 /// `/stream?streams=<stream>[/<stream>...]`: messages wrapped with the stream's name.
@@ -40,11 +55,19 @@ pub(crate) async fn combined(
     Query(query): Query<Streams>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    serve(shared, upgrade, &query.streams, true)
+    serve(shared, upgrade, &query.streams, true, "")
 }
 
-fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, names: &str, combined: bool) -> Response {
-    let names: Vec<String> = names.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+/// `flavour` goes before the name of each stream.
+fn serve(
+    shared: Arc<Shared>,
+    upgrade: WebSocketUpgrade,
+    names: &str,
+    combined: bool,
+    flavour: &'static str,
+) -> Response {
+    let names = names.split('/').filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(|name| format!("{flavour}{name}")).collect();
     upgrade.on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let mut store = shared.store();
@@ -53,12 +76,12 @@ fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, names: &str, combined: 
         }
         drop(store);
         let answers = Arc::clone(&shared);
-        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, combined);
+        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, combined, flavour);
         connection::serve(socket, shared, outbox, on_text, messages)
     })
 }
 
-fn answer(shared: &Shared, outbox: &Outbox, text: &str, combined: bool) {
+fn answer(shared: &Shared, outbox: &Outbox, text: &str, combined: bool, flavour: &str) {
     let request: Request = match serde_json::from_str(text) {
         Ok(request) => request,
         Err(error) => {
@@ -70,11 +93,11 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str, combined: bool) {
     let hub = &mut shared.store().hub;
     let reply = match request.method.as_str() {
         "SUBSCRIBE" => {
-            request.params.iter().for_each(|name| hub.subscribe(name, outbox, combined));
+            request.params.iter().for_each(|name| hub.subscribe(&format!("{flavour}{name}"), outbox, combined));
             json!({"result": null, "id": id})
         }
         "UNSUBSCRIBE" => {
-            request.params.iter().for_each(|name| hub.unsubscribe(name, outbox));
+            request.params.iter().for_each(|name| hub.unsubscribe(&format!("{flavour}{name}"), outbox));
             json!({"result": null, "id": id})
         }
         "LIST_SUBSCRIPTIONS" => json!({"result": hub.streams_of(outbox), "id": id}),

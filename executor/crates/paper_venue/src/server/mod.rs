@@ -9,10 +9,17 @@ mod day;
 mod error;
 mod faults;
 mod faulty;
+mod futures;
+mod futures_account;
+mod futures_control;
+mod futures_market;
+mod futures_reports;
+mod futures_trading;
 mod held;
 mod hub;
 mod limits;
 mod line;
+mod listen_keys;
 mod market_data;
 mod market_messages;
 mod market_streams;
@@ -48,10 +55,14 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
     let router = Router::new()
         .route("/paper/v1/bar", post(control::bar))
         .route("/paper/v1/continue", post(control::go_on))
+        .route("/paper/v1/funding", post(futures_control::funding))
         .route("/paper/v1/accounts/{name}", get(control::account))
-        .route("/ws-api/v3", any(ws_api::upgrade))
+        .route("/ws-api/v3", any(ws_api::spot))
+        .route("/ws-fapi/v1", any(ws_api::futures))
         .route("/ws", any(market_streams::raw))
         .route("/ws/{*streams}", any(market_streams::raw))
+        .route("/{category}/ws", any(market_streams::futures))
+        .route("/{category}/ws/{*streams}", any(market_streams::futures))
         .route("/stream", any(market_streams::combined))
         .route("/paper/v1/faults", get(control::faults).post(control::set_faults))
         .fallback(rest::answer)

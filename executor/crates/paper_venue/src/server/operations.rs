@@ -7,7 +7,8 @@ use super::clock::now_ms;
 use super::error::ApiError;
 use super::params::Params;
 use super::store::Store;
-use super::{market_data, trading};
+use super::{futures, market_data, trading};
+use crate::engine::{Product, Refusal, Venue};
 
 /// One request, authenticated where the operation asks for it.
 pub(crate) struct Call<'a> {
@@ -20,6 +21,8 @@ pub(crate) struct Call<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Public,
+    /// The API key alone, as for a listenKey.
+    Key,
     Signed,
     /// Signed, and counts against the order rate.
     Order,
@@ -84,13 +87,33 @@ const OPERATIONS: &[Operation] = &[
 ];
 
 pub(crate) fn by_path(method: &Method, path: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.path == path && operation.method == *method)
+    all().find(|operation| operation.path == path && operation.method == *method)
 }
 
 pub(crate) fn is_known_path(path: &str) -> bool {
-    OPERATIONS.iter().any(|operation| operation.path == path)
+    all().any(|operation| operation.path == path)
 }
 
-pub(crate) fn by_ws_name(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| !operation.ws.is_empty() && operation.ws == name)
+/// Spot and futures use the same names, each on its own connection.
+pub(crate) fn by_ws_name(name: &str, futures: bool) -> Option<&'static Operation> {
+    let operations = if futures { futures::OPERATIONS } else { OPERATIONS };
+    operations.iter().find(|operation| !operation.ws.is_empty() && operation.ws == name)
+}
+
+fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(futures::OPERATIONS)
+}
+
+impl Operation {
+    /// A spot account has no futures, nor a swap account spot.
+    pub fn admit(&self, venue: &Venue, account: &str) -> Result<(), Refusal> {
+        if self.access == Access::Public {
+            return Ok(());
+        }
+        let product = if self.path.starts_with("/fapi/") { Product::Swap } else { Product::Spot };
+        if venue.accounts[venue.account_id(account)?].product == product {
+            return Ok(());
+        }
+        Err(Refusal::new(-2015, "Invalid API-key, IP, or permissions for action."))
+    }
 }

@@ -56,14 +56,17 @@ fn run(
     params.read(query)?;
     params.read(body)?;
     let mut account = "";
-    if operation.access != Access::Public {
-        let api_key = headers.get("x-mbx-apikey").and_then(|value| value.to_str().ok());
+    let api_key = headers.get("x-mbx-apikey").and_then(|value| value.to_str().ok());
+    if operation.access == Access::Key {
+        account = shared.keys.holder(api_key)?.0;
+    } else if operation.access != Access::Public {
         account = shared.keys.account(api_key, signed_text(query, body).as_bytes(), &params)?;
     }
     if operation.access == Access::Order {
         shared.limits().take_order(account, used)?;
     }
     let mut store = shared.store();
+    operation.admit(&store.venue, account)?;
     let result = (operation.run)(&mut Call { store: &mut store, params: &params, account });
     store.dispatch();
     result

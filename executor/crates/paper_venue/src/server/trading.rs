@@ -41,8 +41,6 @@ pub(crate) fn place(call: &mut Call) -> Answer {
     refuse_not_built(params)?;
     let kind = needed_name::<Kind>(params, "type")?;
     let order = NewOrder {
-        symbol: call.symbol()?,
-        side: needed_name::<Side>(params, "side")?,
         kind,
         time_in_force: time_in_force(params, "timeInForce")?,
         quantity: params.decimal("quantity")?,
@@ -50,6 +48,7 @@ pub(crate) fn place(call: &mut Call) -> Answer {
         price: params.decimal("price")?,
         stop_price: params.decimal("stopPrice")?,
         client_id: params.client_id("newClientOrderId")?,
+        ..NewOrder::market(params.needed("symbol")?, needed_name::<Side>(params, "side")?)
     };
     let instant = matches!(kind, Kind::Market | Kind::Limit);
     let form = params.text("newOrderRespType").unwrap_or(if instant { "FULL" } else { "ACK" });
@@ -77,15 +76,13 @@ pub(crate) fn place_oco(call: &mut Call) -> Answer {
     let symbol = call.symbol()?;
     let leg = |name: &str| -> Result<NewOrder, Refusal> {
         Ok(NewOrder {
-            symbol: symbol.clone(),
-            side,
             kind: needed_name(params, &format!("{name}Type"))?,
             time_in_force: time_in_force(params, &format!("{name}TimeInForce"))?,
             quantity,
-            quote_quantity: None,
             price: params.decimal(&format!("{name}Price"))?,
             stop_price: params.decimal(&format!("{name}StopPrice"))?,
             client_id: params.client_id(&format!("{name}ClientOrderId"))?,
+            ..NewOrder::market(&symbol, side)
         })
     };
     let list = NewOco { client_id: params.client_id("listClientOrderId")?, above: leg("above")?, below: leg("below")? };

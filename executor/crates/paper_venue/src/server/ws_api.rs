@@ -31,17 +31,25 @@ struct Request {
     params: Map<String, Value>,
 }
 
-pub(crate) async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+pub(crate) async fn spot(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    serve(shared, upgrade, false)
+}
+
+pub(crate) async fn futures(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
+    serve(shared, upgrade, true)
+}
+
+fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, futures: bool) -> Response {
     upgrade.on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let answers = Arc::clone(&shared);
-        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text);
+        let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, futures);
         connection::serve(socket, shared, outbox, on_text, messages)
     })
 }
 
 /// Answers one request, then sends what it caused: the lock is held over both, so nothing comes between.
-fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
+fn answer(shared: &Shared, outbox: &Outbox, text: &str, futures: bool) {
     let request: Request = match serde_json::from_str(text) {
         Ok(request) => request,
         Err(error) => {
@@ -62,7 +70,7 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str) {
         None => {}
     }
     let mut store = shared.store();
-    let result = run(shared, &mut store, outbox, &request, &mut used);
+    let result = run(shared, &mut store, outbox, &request, &mut used, futures);
     match strike.after {
         Some(After::Drop) => outbox.cut(),
         Some(After::Restart) => {
@@ -96,11 +104,12 @@ fn run(
     outbox: &Outbox,
     request: &Request,
     used: &mut Used,
+    futures: bool,
 ) -> Result<Value, ApiError> {
     let params = Params::of_json(&request.params)?;
     let signer = || shared.keys.account(params.text("apiKey"), params.signed_text().as_bytes(), &params);
     match request.method.as_str() {
-        "userDataStream.subscribe.signature" => {
+        "userDataStream.subscribe.signature" if !futures => {
             *used = shared.limits().take_weight(2)?;
             let account = store.venue.account_id(signer()?)?;
             let subscription = store.hub.subscribe_user(outbox, account);
@@ -114,12 +123,13 @@ fn run(
             Ok(json!({}))
         }
         name => {
-            let Some(operation) = by_ws_name(name) else {
+            let Some(operation) = by_ws_name(name, futures) else {
                 let msg = format!("Method '{name}' is not one of the paper venue's.");
                 return Err(ApiError::new(StatusCode::BAD_REQUEST, -1020, msg));
             };
             *used = shared.limits().take_weight(operation.weight)?;
             let account = if operation.access == Access::Public { "" } else { signer()? };
+            operation.admit(&store.venue, account)?;
             if operation.access == Access::Order {
                 shared.limits().take_order(account, used)?;
             }

@@ -1,5 +1,60 @@
-//! Bybit v5, spot and linear swaps of a unified account in one-way mode.
+//! Bybit v5: spot and linear swaps of a unified account in one-way mode. `requests` and `answers` are its words, `client` sends,
+//! `calls` is the `Venue`, `stream` and `prices` are its WebSockets.
 
+mod answers;
+mod calls;
+mod client;
+mod codes;
+mod limits;
+mod prices;
 mod requests;
 pub mod sign;
+mod stream;
 pub mod unified;
+
+use std::sync::Arc;
+
+use orders::Market;
+
+use crate::clock::Clock;
+use crate::connect::Access;
+use crate::http::{AddressError, Http, check_address};
+use limits::Limits;
+use sign::Signer;
+
+/// An account at Bybit; cheap to clone.
+#[derive(Clone)]
+pub struct Bybit(Arc<Account>);
+
+struct Account {
+    market: Market,
+    http: Http,
+    signer: Signer,
+    private_url: String,
+    public_url: String,
+    clock: Clock,
+    limits: Limits,
+}
+
+impl Bybit {
+    /// The WebSocket addresses are origins, like `wss://stream.bybit.com`.
+    ///
+    /// # Errors
+    /// [`AddressError`]: one of the addresses cannot be used.
+    pub fn new(market: Market, access: Access) -> Result<Self, AddressError> {
+        let socket = |url: &str| check_address(url, &["ws", "wss"]);
+        Ok(Self(Arc::new(Account {
+            market,
+            http: Http::new(&access.rest_url)?,
+            signer: Signer::new(access.api_key, access.api_secret),
+            private_url: format!("{}/v5/private", socket(&access.ws_api_url)?),
+            public_url: format!("{}/v5/public/{}", socket(&access.market_ws_url)?, requests::category(market)),
+            clock: Clock::default(),
+            limits: Limits::default(),
+        })))
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -204,6 +204,7 @@ impl Run<'_> {
             Some(Status::Filled) => "filled",
             Some(Status::Canceled) => "cancelled",
             Some(Status::Expired) => "expired",
+            Some(Status::Rejected) => "refused",
             None => "unknown",
         }
     }
@@ -218,16 +219,15 @@ fn new_order(
     stop_price: Option<Decimal>,
 ) -> NewOrder {
     let kind: Kind = serde_json::from_value(json!(kind.to_uppercase())).unwrap();
+    let side: Side = serde_json::from_value(json!(side.to_uppercase())).unwrap();
     NewOrder {
-        symbol: SYMBOL.to_owned(),
-        side: serde_json::from_value(json!(side.to_uppercase())).unwrap(),
         kind,
         time_in_force: matches!(kind, Kind::Limit | Kind::StopLossLimit).then_some(TimeInForce::Gtc),
         quantity: Some(quantity),
-        quote_quantity: None,
         price,
         stop_price,
         client_id: Some(id.to_owned()),
+        ..NewOrder::market(SYMBOL, side)
     }
 }
 
@@ -245,7 +245,12 @@ fn setup(case: &Case) -> Setup {
             min_quantity: amount("0.00001"),
             min_notional: amount("5"),
         }],
-        accounts: vec![SetupAccount { name: "trader".to_owned(), balances: case.balances.clone() }],
+        accounts: vec![SetupAccount {
+            name: "trader".to_owned(),
+            market: Product::Spot,
+            balances: case.balances.clone(),
+        }],
+        swap: SwapRules::default(),
     }
 }
 

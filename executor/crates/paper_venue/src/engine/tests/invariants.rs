@@ -98,8 +98,10 @@ fn setup(volume_share: Option<Decimal>) -> Setup {
         }],
         accounts: vec![SetupAccount {
             name: "trader".to_owned(),
+            market: Product::Spot,
             balances: BTreeMap::from([("USDT".to_owned(), amount(300, 0)), ("BTC".to_owned(), amount(2, 0))]),
         }],
+        swap: SwapRules::default(),
     }
 }
 
@@ -147,15 +149,13 @@ impl Driver {
             Action::Place { side, kind, tif, quantity, price, stop, by_quote } => {
                 let by_quote = by_quote && kind == Kind::Market;
                 let order = NewOrder {
-                    symbol,
-                    side,
                     kind,
                     time_in_force: (kind.has_limit() && kind != Kind::LimitMaker).then_some(tif),
                     quantity: (!by_quote).then_some(amount(quantity, 3)),
                     quote_quantity: by_quote.then_some(amount(quantity, 1)),
                     price: kind.has_limit().then(|| self.near(price)),
                     stop_price: kind.has_trigger().then(|| self.near(stop)),
-                    client_id: None,
+                    ..NewOrder::market(SYMBOL, side)
                 };
                 Input::Place { account, order }
             }
@@ -163,15 +163,12 @@ impl Driver {
                 let leg = |kind: Kind, level: Decimal| {
                     let limit = kind.has_limit() && kind.has_trigger();
                     NewOrder {
-                        symbol: SYMBOL.to_owned(),
-                        side,
                         kind,
                         time_in_force: limit.then_some(TimeInForce::Gtc),
                         quantity: Some(amount(quantity, 3)),
-                        quote_quantity: None,
                         price: kind.has_limit().then_some(level),
                         stop_price: kind.has_trigger().then_some(level),
-                        client_id: None,
+                        ..NewOrder::market(SYMBOL, side)
                     }
                 };
                 let stop = if limited { Kind::StopLossLimit } else { Kind::StopLoss };

@@ -1,0 +1,143 @@
+//! Sends a request and tells what its answer means.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::Account;
+use super::codes::{BAN_WAIT, RATE_WAIT, STALE_TIMESTAMP, classify};
+use super::limits::reset_in;
+use super::requests::CREATE;
+use crate::VenueError;
+use crate::clock::now_ms;
+use crate::params::Params;
+use crate::request::Request;
+
+/// Every answer's frame.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    ret_code: i64,
+    #[serde(default)]
+    ret_msg: String,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
+pub struct Page<T> {
+    #[serde(default)]
+    pub list: Vec<T>,
+    #[serde(default)]
+    next_page_cursor: String,
+}
+
+impl Account {
+    pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
+        self.exchange(Request::public(format!("{}{path}?{}", self.http.base, params.encoded()))).await
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
+        self.signed(|| self.signer.get(&self.http.base, path, params, self.clock.venue_ms())).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, VenueError> {
+        self.signed(|| self.signer.post(&self.http.base, path, body, self.clock.venue_ms())).await
+    }
+
+    /// All pages of a list.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        params: impl Fn() -> Params,
+    ) -> Result<Vec<T>, VenueError> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let mut params = params();
+            if !cursor.is_empty() {
+                params.add("cursor", cursor);
+            }
+            let page: Page<T> = self.get(path, &params).await?;
+            let is_last = page.list.is_empty() || page.next_page_cursor.is_empty();
+            all.extend(page.list);
+            if is_last {
+                return Ok(all);
+            }
+            // It comes percent-encoded, and is encoded again on its way out.
+            cursor = decoded(&page.next_page_cursor);
+        }
+    }
+
+    /// A stale timestamp is refused before anything is acted upon, so after re-measuring the request is sent once more.
+    async fn signed<T: DeserializeOwned>(&self, request: impl Fn() -> Request) -> Result<T, VenueError> {
+        match self.exchange(request()).await {
+            Err(VenueError::Refused { code: STALE_TIMESTAMP, .. }) => {
+                self.measure().await?;
+                self.exchange(request()).await
+            }
+            other => other,
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, request: Request) -> Result<T, VenueError> {
+        if let Some(retry_after) = self.limits.pause.banned_for() {
+            return Err(VenueError::Throttled { retry_after, banned: true });
+        }
+        let is_new_order = request.url.ends_with(CREATE);
+        let (parts, body) = self.http.send(request.into_http()?).await?;
+        if is_new_order {
+            self.limits.read(&parts.headers);
+        }
+        let status = parts.status.as_u16();
+        if status >= 500 {
+            return Err(VenueError::Lost(format!("the venue answered {status}")));
+        }
+        if status == 429 {
+            return Err(self.throttled(reset_in(&parts.headers, now_ms()).unwrap_or(RATE_WAIT), false));
+        }
+        if status == 403 {
+            // The address has been refused before anything was read; either for its rate, or for where it is.
+            if String::from_utf8_lossy(&body).contains("too frequent") {
+                return Err(self.throttled(BAN_WAIT, true));
+            }
+            return Err(classify(403, "the venue refuses this address".into()));
+        }
+        let unreadable =
+            |error: serde_json::Error| VenueError::Lost(format!("the venue's answer is unreadable: {error}"));
+        let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(unreadable)?;
+        if envelope.ret_code != 0 {
+            return Err(match classify(envelope.ret_code, envelope.ret_msg) {
+                VenueError::Throttled { retry_after, banned } => {
+                    self.throttled(reset_in(&parts.headers, now_ms()).unwrap_or(retry_after), banned)
+                }
+                error => error,
+            });
+        }
+        serde_json::from_str(envelope.result.map_or("{}", RawValue::get)).map_err(unreadable)
+    }
+
+    fn throttled(&self, retry_after: std::time::Duration, banned: bool) -> VenueError {
+        self.limits.pause.take(retry_after, banned);
+        VenueError::Throttled { retry_after, banned }
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, tail)) = rest.split_first() {
+        let pair = tail.get(..2).filter(|_| *first == b'%').and_then(|pair| hex::decode(pair).ok());
+        match pair {
+            Some(byte) => {
+                bytes.extend(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,28 @@
+//! A receipt where the venue's answer says no more than that it has the order: what becomes of it, the user stream tells.
+
+use orders::reconcile::VenueOrder;
+use orders::{Order, Status};
+use rust_decimal::Decimal;
+
+use crate::Receipt;
+
+pub fn acknowledged(order: &Order, external_id: String, time_ms: i64) -> Receipt {
+    let order = VenueOrder {
+        client_order_id: order.client_order_id.clone(),
+        external_id,
+        symbol: order.symbol.clone(),
+        side: order.side,
+        kind: order.kind,
+        quantity: order.quantity,
+        price: order.price,
+        stop_price: order.stop_price,
+        trail: order.trail,
+        reduce_only: order.reduce_only,
+        time_in_force: order.time_in_force,
+        post_only: order.post_only,
+        status: Status::Open,
+        executed: Decimal::ZERO,
+        time_ms,
+    };
+    Receipt { order, fills: Vec::new() }
+}
