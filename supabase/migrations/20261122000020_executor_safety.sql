@@ -7,9 +7,9 @@ create table private.executor_leases (
   expires_at timestamptz not null
 );
 
--- Takes the lease for `by`: the new epoch, and whether nobody else has held it since `by` last did. No row: another holds it.
+-- Takes the lease for `by`: the new epoch, and whether another has held it since `by` last did, or before. No row: another holds it.
 create function private.take_lease(account uuid, by uuid, seconds integer)
-returns table (new_epoch bigint, was_his boolean, was_anybodys boolean)
+returns table (new_epoch bigint, taken_over boolean)
 language plpgsql security definer set search_path = '' as $$
 declare
   lease private.executor_leases;
@@ -21,7 +21,7 @@ begin
   update private.executor_leases l
     set epoch = lease.epoch + 1, holder = by, expires_at = clock_timestamp() + make_interval(secs => seconds)
     where l.portfolio_id = account;
-  return query select lease.epoch + 1, lease.holder = by, lease.epoch > 0;
+  return query select lease.epoch + 1, lease.epoch > 0 and lease.holder <> by;
 end $$;
 
 -- False: another has taken it. The update locks no key, so it does not wait for hold_lease.

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// A database that does not answer within this time is taken to be away.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-const TAKE: &str = "select new_epoch, was_his, was_anybodys from private.take_lease($1, $2, $3)";
+const TAKE: &str = "select new_epoch, taken_over from private.take_lease($1, $2, $3)";
 const RENEW: &str = "select private.renew_lease($1, $2, $3)";
 const RELEASE: &str = "select private.release_lease($1, $2)";
 const SWITCHES: &str = "select id, kill_switch from public.portfolios where id = any($1) and kill_switch is not null";
@@ -147,8 +147,7 @@ impl Kept {
         }
         match soon(client.query_opt(&statements.take, &[&id, &self.holder, &seconds])).await? {
             Some(row) => {
-                let (epoch, was_ours, was_anybodys): (i64, bool, bool) = (row.get(0), row.get(1), row.get(2));
-                let taken_over = was_anybodys && !was_ours;
+                let (epoch, taken_over) = (row.get(0), row.get(1));
                 // Before the account's task can permit itself anything: what it must look at first.
                 self.handle.control(Control::Lease(LeaseNews::Taken { holder: self.holder, epoch, taken_over }));
                 self.handle.lease.hold(epoch, asked);
