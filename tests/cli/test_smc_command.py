@@ -31,7 +31,9 @@ def test_help_is_there_at_once_and_names_every_subcommand(tmp_path: Path) -> Non
     began = time.monotonic()
     done = smc("--help", cwd=tmp_path)
     assert time.monotonic() - began < 1.0  # 0.1 s alone; room for a busy machine
-    for name in ("up", "status", "doctor", "config", "admin", "detect", "backtest", "reset"):
+    for name in (
+        "up", "status", "doctor", "config", "admin", "detect", "explain", "plot", "prove", "backtest", "reset",
+    ):  # fmt: skip
         assert f"  {name} " in done.stdout
     heavy = (
         "import sys, smc_agent.cli.main; sys.exit(bool({'numpy', 'pydantic', 'asyncpg', 'numba'} & set(sys.modules)))"
@@ -40,7 +42,21 @@ def test_help_is_there_at_once_and_names_every_subcommand(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["up", "status", "doctor", "config", "reset", "admin create", "admin link", "admin roles"]
+    "name",
+    [
+        "up",
+        "status",
+        "doctor",
+        "config",
+        "reset",
+        "admin create",
+        "admin link",
+        "admin roles",
+        "detect",
+        "explain",
+        "plot",
+        "prove",
+    ],
 )
 def test_every_subcommand_has_help_with_an_example(name: str, tmp_path: Path) -> None:
     done = smc(*name.split(), "--help", cwd=tmp_path)

@@ -47,7 +47,8 @@ def bar_file(command: Callable[..., None]) -> Callable[..., None]:
             params = DetectionParams.model_validate(given)
         except ValidationError as error:
             fault = error.errors()[0]
-            raise click.UsageError(f"--{fault['loc'][0]}: {fault['msg']}") from None
+            where = f"--{fault['loc'][0]}: " if fault["loc"] else ""
+            raise click.UsageError(where + fault["msg"]) from None
         try:
             bars = read_bars(file, symbol, timeframe)
         except ValueError as error:

@@ -160,7 +160,7 @@ def _write(columns: dict[str, Any], form: str, stream: IO[str], colours: bool) -
     stream.write(_line(widths, {name: name for name in widths}))
     for record in _records(columns):
         line = _line(widths, record)
-        stream.write(click.style(line, fg=TONES[record["direction"]]) if colours else line)
+        stream.write(click.style(line, fg=TONES.get(record["direction"])) if colours else line)
 
 
 def _line(widths: dict[str, int], record: dict[str, Any]) -> str:

@@ -21,6 +21,9 @@ SUBCOMMANDS = {  # name: (module:command, what --help says)
     "config": ("smc_agent.cli.config:config", "Print each setting with its source; secrets are masked."),
     "admin": ("smc_agent.cli.admin:admin", "Create users, make one-time links, list roles."),
     "detect": ("smc_agent.cli.detect:detect", "Detect Smart Money Concepts in a file of bars."),
+    "explain": ("smc_agent.cli.explain:explain", "Say why an event is there, and what happened to it later."),
+    "plot": ("smc_agent.cli.plot:plot", "Draw bars with their zones and breaks."),
+    "prove": ("smc_agent.cli.prove:prove", "Prove on a file of bars that no event repaints."),
     "backtest": ("smc_agent.cli.backtest:backtest", "Backtest the strategy on a file of bars."),
     "reset": ("smc_agent.cli.reset:reset", "Delete the local state and start over."),
 }

@@ -62,6 +62,9 @@ pub struct AccountConfig {
     pub id: Uuid,
     pub user_id: Uuid,
     pub exchange: Exchange,
+    /// Which the paper venue is to speak.
+    #[serde(default)]
+    protocol: Option<Protocol>,
     #[serde(default)]
     pub market: Market,
     /// Play money: the exchange's test network or demo trading.
@@ -86,7 +89,10 @@ pub struct AccountConfig {
 impl AccountConfig {
     pub fn protocol(&self) -> Protocol {
         match self.exchange {
-            Exchange::Paper | Exchange::Binance => Protocol::Binance,
+            Exchange::Paper => self.protocol.unwrap_or_default(),
+            Exchange::Binance => Protocol::Binance,
+            Exchange::Bybit => Protocol::Bybit,
+            Exchange::Okx => Protocol::Okx,
         }
     }
 
@@ -102,7 +108,7 @@ impl AccountConfig {
             market_ws_url: or(&market, official.market_ws),
             api_key: self.api_key.expose().to_owned(),
             api_secret: self.api_secret.expose().to_owned(),
-            is_demo: self.testnet,
+            testnet: self.testnet,
             passphrase: self.passphrase.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
         }
     }
@@ -110,6 +116,15 @@ impl AccountConfig {
     /// Whether it names enough to be reached.
     fn verify(&self) -> Result<(), String> {
         let given = [&self.rest_url, &self.ws_api_url].iter().filter(|url| url.is_some()).count();
+        if self.protocol.is_some() && !matches!(self.exchange, Exchange::Paper) {
+            return Err(format!(
+                "account {}: protocol is for the paper venue; the exchange says what it speaks",
+                self.id
+            ));
+        }
+        if self.protocol() == Protocol::Okx && self.passphrase.is_none() {
+            return Err(format!("account {}: OKX needs the passphrase of the API key", self.id));
+        }
         match (self.exchange, given) {
             (Exchange::Paper, 0 | 1) => {
                 Err(format!("account {}: the paper venue needs rest_url and ws_api_url", self.id))
@@ -132,6 +147,8 @@ impl AccountConfig {
 pub enum Exchange {
     Paper,
     Binance,
+    Bybit,
+    Okx,
 }
 
 impl Exchange {
@@ -139,6 +156,8 @@ impl Exchange {
         match self {
             Self::Paper => "paper",
             Self::Binance => "binance",
+            Self::Bybit => "bybit",
+            Self::Okx => "okx",
         }
     }
 }

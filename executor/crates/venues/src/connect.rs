@@ -9,6 +9,7 @@ use crate::Venue;
 use crate::binance::Binance;
 use crate::bybit::Bybit;
 pub use crate::http::AddressError;
+use crate::okx::Okx;
 
 /// The protocol that a venue speaks; the paper venue speaks Binance's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -24,16 +25,18 @@ pub enum Protocol {
 pub struct Access {
     /// Like `https://api.binance.com`.
     pub rest_url: String,
-    /// Where orders and the user stream go: like `wss://ws-api.binance.com/ws-api/v3`.
+    /// Where orders and the user stream go: like `wss://ws-api.binance.com/ws-api/v3`, `wss://stream.bybit.com/v5`,
+    /// `wss://ws.okx.com:8443/ws/v5`.
     pub ws_api_url: String,
-    /// Public market streams: like `wss://stream.binance.com:9443`.
+    /// Public market streams: like `wss://stream.binance.com:9443`, `wss://stream.bybit.com/v5/public/spot`,
+    /// `wss://ws.okx.com:8443/ws/v5/public`.
     pub market_ws_url: String,
     pub api_key: String,
     pub api_secret: String,
     /// Beside the keys, at OKX; empty elsewhere.
     pub passphrase: String,
-    /// OKX's demo trading has the address of the real one: only a header tells them apart.
-    pub is_demo: bool,
+    /// Play money. OKX's demo has the REST address of the real one: only a header tells them apart.
+    pub testnet: bool,
 }
 
 /// # Errors
@@ -44,6 +47,6 @@ pub fn connect(protocol: Protocol, market: Market, access: Access) -> Result<Arc
     match (protocol, market) {
         (Protocol::Binance, _) => Ok(Arc::new(Binance::new(access)?)),
         (Protocol::Bybit, market) => Ok(Arc::new(Bybit::new(market, access)?)),
-        (Protocol::Okx, _) => unreachable!("no account can name it before its client is here"),
+        (Protocol::Okx, market) => Ok(Arc::new(Okx::new(market, access)?)),
     }
 }

@@ -19,7 +19,7 @@ mod conversation;
 mod fields;
 mod http;
 mod last_prices;
-#[allow(dead_code)] // its client comes with the next commit
+
 mod okx;
 mod params;
 mod pause;

@@ -1,10 +1,19 @@
-//! A receipt where the venue's answer says no more than that it has the order: what becomes of it, the user stream tells.
+//! Answers that say no more than that a request was taken up: what becomes of it, the user stream tells.
 
 use orders::reconcile::VenueOrder;
 use orders::{Order, Status};
 use rust_decimal::Decimal;
 
-use crate::Receipt;
+use crate::{Reason, Receipt, VenueError};
+
+/// Two requests of which at most one can find its order: the one that did, else what leaves the most open.
+pub fn either(one: Result<(), VenueError>, other: Result<(), VenueError>) -> Result<(), VenueError> {
+    match (one, other) {
+        (Ok(()), _) | (_, Ok(())) => Ok(()),
+        (Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. }), error) => error,
+        (error, _) => error,
+    }
+}
 
 pub fn acknowledged(order: &Order, external_id: String, time_ms: i64) -> Receipt {
     let order = VenueOrder {

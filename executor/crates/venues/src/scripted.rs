@@ -1,7 +1,10 @@
-//! A server that answers what a test has written down, and remembers what it was asked.
+//! For tests: a server that answers what is written down and remembers what it was asked; and an order to send.
 
 use std::sync::{Arc, Mutex};
 
+use orders::guards::approve_exit;
+use orders::{Approved, Kind, Market, Order, Side, SymbolRules};
+use rust_decimal::Decimal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -68,4 +71,43 @@ async fn read(stream: &mut TcpStream) -> String {
         assert!(count > 0, "the client went away in the middle of a request");
         bytes.extend_from_slice(&part[..count]);
     }
+}
+
+/// An approved sale of 0.01: at market, at 50,000, with a stop at 49,000.5 or trailing by a per cent.
+pub fn exit(symbol: &str, kind: Kind, market: Market) -> Approved<Order> {
+    let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+    let zero = Decimal::ZERO;
+    let rules = SymbolRules {
+        symbol: symbol.into(),
+        market,
+        base: "BTC".into(),
+        quote: "USDT".into(),
+        tick: zero,
+        min_price: zero,
+        max_price: zero,
+        step: zero,
+        min_quantity: zero,
+        max_quantity: zero,
+        market_max_quantity: zero,
+        min_notional: zero,
+    };
+    let order = Order {
+        id: uuid::Uuid::nil(),
+        client_order_id: "smc1".into(),
+        parent: None,
+        market,
+        symbol: symbol.into(),
+        side: Side::Sell,
+        kind,
+        quantity: decimal("0.010"),
+        price: kind.needs_price().then(|| decimal("50000")),
+        stop_price: kind.needs_stop_price().then(|| decimal("49000.5")),
+        trail: (kind == Kind::TrailingStop).then(|| decimal("0.01")),
+        time_in_force: None,
+        stop_loss: None,
+        take_profit: None,
+        reduce_only: market == Market::Swap,
+        post_only: false,
+    };
+    approve_exit(order, &rules).unwrap()
 }

@@ -14,7 +14,7 @@ use super::{Account, Bybit};
 use crate::clock::now_ms;
 use crate::fields::maybe;
 use crate::params::Params;
-use crate::receipts::acknowledged;
+use crate::receipts::{acknowledged, either};
 use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 
 const TIME: &str = "/v5/market/time";
@@ -75,27 +75,29 @@ impl Account {
         Err(no_such_order())
     }
 
+    /// Plain spot orders and those that wait for a trigger are cancelled apart, and the id does not say which it is: both at once,
+    /// because a stop is cancelled in a hurry.
     async fn cancel(&self, symbol: &str, client_order_id: &str) -> Result<(), VenueError> {
-        let filters: &[Option<&'static str>] = match self.market {
-            Market::Spot => &[Some(requests::PLAIN), Some(requests::TRIGGERED)],
-            Market::Swap => &[None],
-        };
-        let mut last = no_such_order();
-        for order_filter in filters {
-            let body = CancelOrder {
-                category: category(self.market),
-                symbol,
-                order_id: None,
-                order_link_id: Some(client_order_id),
-                order_filter: *order_filter,
-            };
-            match self.post::<Acknowledged>(requests::CANCEL, &body).await {
-                Err(error @ VenueError::Refused { reason: Reason::NoSuchOrder, .. }) => last = error,
-                Err(error) => return Err(error),
-                Ok(_) => return Ok(()),
+        match self.market {
+            Market::Swap => self.cancel_among(symbol, client_order_id, None).await,
+            Market::Spot => {
+                let plain = self.cancel_among(symbol, client_order_id, Some(requests::PLAIN));
+                let triggered = self.cancel_among(symbol, client_order_id, Some(requests::TRIGGERED));
+                let (plain, triggered) = tokio::join!(plain, triggered);
+                either(plain, triggered)
             }
         }
-        Err(last)
+    }
+
+    async fn cancel_among(
+        &self,
+        symbol: &str,
+        client_order_id: &str,
+        order_filter: Option<&'static str>,
+    ) -> Result<(), VenueError> {
+        let order_link_id = Some(client_order_id);
+        let body = CancelOrder { category: category(self.market), symbol, order_id: None, order_link_id, order_filter };
+        self.post::<Acknowledged>(requests::CANCEL, &body).await.map(|_| ())
     }
 
     async fn executions(&self, params: impl Fn() -> Params) -> Result<Vec<VenueTrade>, VenueError> {

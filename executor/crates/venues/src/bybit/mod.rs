@@ -37,8 +37,6 @@ struct Account {
 }
 
 impl Bybit {
-    /// The WebSocket addresses are origins, like `wss://stream.bybit.com`.
-    ///
     /// # Errors
     /// [`AddressError`]: one of the addresses cannot be used.
     pub fn new(market: Market, access: Access) -> Result<Self, AddressError> {
@@ -47,8 +45,8 @@ impl Bybit {
             market,
             http: Http::new(&access.rest_url)?,
             signer: Signer::new(access.api_key, access.api_secret),
-            private_url: format!("{}/v5/private", socket(&access.ws_api_url)?),
-            public_url: format!("{}/v5/public/{}", socket(&access.market_ws_url)?, requests::category(market)),
+            private_url: format!("{}/private", socket(&access.ws_api_url)?),
+            public_url: socket(&access.market_ws_url)?,
             clock: Clock::default(),
             limits: Limits::default(),
         })))

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use orders::guards::approve_exit;
 use orders::reconcile::Seen;
-use orders::{Approved, Kind, Market, Order, Side, Status, SymbolRules};
+use orders::{Approved, Kind, Market, Order, Status};
 use rust_decimal::Decimal;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::stream::{Heard, read};
 use super::{Account, Bybit};
 use crate::connect::Access;
-use crate::scripted::{Then, serve};
+use crate::scripted::{Then, exit, serve};
 use crate::{Reason, StreamEvent, Venue, VenueError};
 
 const ACCEPTED: &str = r#"{"retCode":0,"retMsg":"OK","result":{"orderId":"1321003749386327552","orderLinkId":"smc1"},"retExtInfo":{},"time":1672211918471}"#;
@@ -33,7 +32,7 @@ fn at(url: &str, market: Market) -> Bybit {
         api_key: "key".into(),
         api_secret: "secret".into(),
         passphrase: String::new(),
-        is_demo: false,
+        testnet: false,
     };
     Bybit::new(market, access).unwrap()
 }
@@ -43,40 +42,7 @@ fn account(market: Market) -> std::sync::Arc<Account> {
 }
 
 fn order(kind: Kind, market: Market) -> Approved<Order> {
-    let zero = Decimal::ZERO;
-    let rules = SymbolRules {
-        symbol: "BTCUSDT".into(),
-        market,
-        base: "BTC".into(),
-        quote: "USDT".into(),
-        tick: zero,
-        min_price: zero,
-        max_price: zero,
-        step: zero,
-        min_quantity: zero,
-        max_quantity: zero,
-        market_max_quantity: zero,
-        min_notional: zero,
-    };
-    let order = Order {
-        id: uuid::Uuid::nil(),
-        client_order_id: "smc1".into(),
-        parent: None,
-        market,
-        symbol: "BTCUSDT".into(),
-        side: Side::Sell,
-        kind,
-        quantity: decimal("0.010"),
-        price: kind.needs_price().then(|| decimal("50000")),
-        stop_price: kind.needs_stop_price().then(|| decimal("49000.5")),
-        trail: None,
-        time_in_force: None,
-        stop_loss: None,
-        take_profit: None,
-        reduce_only: market == Market::Swap,
-        post_only: false,
-    };
-    approve_exit(order, &rules).unwrap()
+    exit("BTCUSDT", kind, market)
 }
 
 #[tokio::test]
@@ -158,7 +124,11 @@ async fn a_spot_stop_is_cancelled_where_stops_are_kept() {
     let orders = at(&server.url, Market::Spot).cancel("BTCUSDT", "smc1").await.unwrap();
     assert_eq!((orders[0].status, orders[0].kind), (Status::Cancelled, Kind::StopLoss));
     let asked = server.asked();
-    assert!(asked[0].ends_with(r#""orderFilter":"Order"}"#) && asked[1].ends_with(r#""orderFilter":"tpslOrder"}"#));
+    for filter in ["Order", "tpslOrder"] {
+        let cancel =
+            format!(r#"{{"category":"spot","symbol":"BTCUSDT","orderLinkId":"smc1","orderFilter":"{filter}"}}"#);
+        assert!(asked[..2].contains(&format!("POST /v5/order/cancel {cancel}")), "{asked:?}");
+    }
     assert_eq!(asked[2], "GET /v5/order/realtime?category=spot&symbol=BTCUSDT&orderLinkId=smc1");
 }
 
