@@ -1,4 +1,4 @@
-"""Kill switches that stand: a file, a row, a silent controller. Each does what the command does, and `resume` waits for its end."""
+"""Kill switches that stand: a file, a row, a silent controller. Each acts as the command does; `resume` waits."""
 
 from __future__ import annotations
 

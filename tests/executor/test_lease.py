@@ -170,10 +170,9 @@ async def test_the_database_refuses_a_stale_epoch(owner: asyncpg.Connection, dat
     async with connection.transaction():
         await connection.execute("select private.hold_lease($1, 3)", account)
         assert await owner.fetchval("select private.renew_lease($1, 3, 0)", account) is True
+        await owner.execute("set lock_timeout = '100ms'")
         with pytest.raises(asyncpg.LockNotAvailableError):
-            async with owner.transaction():
-                await owner.execute("set local lock_timeout = '100ms'")
-                await owner.execute(take, account, first, 30)
+            await owner.execute(take, account, first, 30)
     assert tuple((await owner.fetchrow(take, account, first, 30)) or ()) == (4, True)
     await connection.close()
 

@@ -5,6 +5,7 @@ mod action;
 mod addresses;
 mod answer;
 mod answering;
+mod booking;
 mod cancelling;
 mod clock;
 mod commanding;
@@ -27,6 +28,8 @@ mod lease;
 mod looking;
 mod message;
 mod metrics;
+#[cfg(test)]
+mod model_venue;
 mod placing;
 mod postgres;
 mod postgres_tls;
@@ -47,6 +50,7 @@ mod standing;
 mod state;
 mod statements;
 mod status_page;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
