@@ -119,7 +119,7 @@ impl Account {
             return;
         }
         let latency_us = self.latency_us(order_id, sent);
-        self.tell_time(order_id, sent);
+        self.tell_time(order_id, sent, result.as_ref().ok().and_then(|receipt| receipt.written));
         let answer = match result {
             Ok(receipt) => {
                 self.received(order_id, receipt, latency_us);
@@ -141,7 +141,8 @@ impl Account {
     }
 
     pub fn pair_placed(&mut self, stop: Uuid, target: Uuid, sent: Instant, result: Result<Vec<Receipt>, VenueError>) {
-        self.tell_time(target, sent);
+        let written = result.as_ref().ok().and_then(|receipts| receipts.first()).and_then(|receipt| receipt.written);
+        self.tell_time(target, sent, written);
         let answer = match result {
             Ok(receipts) => {
                 for receipt in receipts {
@@ -188,11 +189,11 @@ impl Account {
         self.answer(answer);
     }
 
-    fn tell_time(&self, order_id: Uuid, sent: Instant) {
+    fn tell_time(&self, order_id: Uuid, sent: Instant, written: Option<Instant>) {
         if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
-            let us = sent.duration_since(waiter.received).as_micros();
-            tracing::debug!(order = %order_id, us, "journaled and handed to the connection");
-            METRICS.reached(Stage::Written, waiter.received, sent);
+            let since = |moment: Instant| moment.saturating_duration_since(waiter.received).as_micros();
+            tracing::debug!(order = %order_id, journaled_us = since(sent), written_us = written.map(since), acknowledged_us = since(Instant::now()), "placed");
+            METRICS.reached(Stage::Written, waiter.received, written.unwrap_or(sent));
             METRICS.reached(Stage::Acknowledged, waiter.received, Instant::now());
         }
     }

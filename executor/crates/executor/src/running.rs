@@ -33,8 +33,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// A text naming what prevents the start, and the cure.
 pub fn run(config: Config) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    // The order path is one thread, from a command's socket to the venue's: no step of it waits for another thread to wake up. What
+    // must not hold it up has a thread of its own.
+    let order_path =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let beside = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("database")
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     let (journal, records, recovery) = Journal::open(&config.journal).map_err(|error| error.to_string())?;
     if recovery.torn_bytes > 0 {
         tracing::warn!(
@@ -44,15 +52,21 @@ pub fn run(config: Config) -> Result<(), String> {
     }
     tracing::info!(records = recovery.records, "journal read");
     let writer = Writer::new(journal);
-    let result = runtime.block_on(serve(config, &records, writer.clone()));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    let result = order_path.block_on(serve(config, &records, writer.clone(), beside.handle()));
+    order_path.shutdown_timeout(Duration::from_secs(1));
+    beside.shutdown_timeout(Duration::from_secs(1));
     writer.sync();
     result?;
     tracing::info!("stopped; the journal is on the disk");
     Ok(())
 }
 
-async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<(), String> {
+async fn serve(
+    config: Config,
+    records: &[Vec<u8>],
+    writer: Writer,
+    beside: &tokio::runtime::Handle,
+) -> Result<(), String> {
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; stop what uses it, or change `listen` in the configuration",
@@ -87,12 +101,12 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
     tokio::spawn(writer.clone().sync_lazily());
     let gate = Arc::new(Gate::new(keys, accounts.clone(), writer));
     let heartbeat = Heartbeat::new();
-    tokio::spawn(sink.run(Arc::clone(&database), accounts.clone()));
-    tokio::spawn(inbox::run(Arc::clone(&database), Arc::clone(&gate)));
-    let keeper = tokio::spawn(Keeper::new(Arc::clone(&database), &accounts, &holders).run());
-    tokio::spawn(standing::watch_file(config.kill_file(), accounts.clone()));
+    beside.spawn(sink.run(Arc::clone(&database), accounts.clone()));
+    beside.spawn(inbox::run(Arc::clone(&database), Arc::clone(&gate)));
+    let keeper = beside.spawn(Keeper::new(Arc::clone(&database), &accounts, &holders).run());
+    beside.spawn(standing::watch_file(config.kill_file(), accounts.clone()));
     if config.dead_man_s > 0 {
-        tokio::spawn(standing::watch_heartbeat(
+        beside.spawn(standing::watch_heartbeat(
             heartbeat.clone(),
             Duration::from_secs(config.dead_man_s),
             accounts.clone(),

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
 use orders::{Approved, Fill, Market, Oco, Order, SymbolRules};
@@ -77,6 +77,8 @@ pub enum Reason {
 pub struct Receipt {
     pub order: VenueOrder,
     pub fills: Vec<Fill>,
+    /// When the request's last byte had been given to the socket, where that is known.
+    pub written: Option<Instant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
