@@ -59,8 +59,8 @@ def rival(
     def make(**config: Any) -> Executor:
         folder = tmp_path / f"rival{len(made)}"
         folder.mkdir()
-        config = {"account": portfolio, "lease_s": LEASE_S} | config
         url = config.pop("database_url", database.executor)
+        config = {"account": portfolio, "lease_s": LEASE_S} | config
         made.append(Executor(folder, paper_venue.url, url, **config))
         return made[-1]
 
