@@ -20,6 +20,7 @@ use crate::clock::now_ms;
 use crate::envelope::Command;
 use crate::fact::Entry;
 use crate::journaling::Writer;
+use crate::lease::Lease;
 use crate::message::{Message, Waiter};
 use crate::model_venue::{ModelVenue, SYMBOL};
 use crate::sink::Sink;
@@ -59,7 +60,7 @@ impl Desk {
         let (id, issued_at_ms) = (Uuid::new_v5(&Uuid::nil(), &now_nanos()), now_ms());
         let expires_at_ms = issued_at_ms + 30_000;
         let (account, envelope) = (self.account.id, json!({}));
-        let command = Command { id, account, action, reason, issued_at_ms, expires_at_ms, envelope };
+        let command = Command { id, account, action, reason, trace: None, issued_at_ms, expires_at_ms, envelope };
         let (reply, answered) = oneshot::channel();
         let waiter = Waiter { received: Instant::now(), reply };
         self.account.inbox.send(Message::Command(Box::new(command), waiter)).ok().unwrap();
@@ -105,6 +106,7 @@ fn start(journal: &PathBuf, venue: &ModelVenue, account: Uuid) -> Handle {
         journal: Writer::new(journal),
         outbox: Sink::new().outbox(account),
         inject_delay: Duration::ZERO,
+        lease: Lease::new(Duration::ZERO, true),
     };
     Account::start(state, Arc::new(venue.clone()), around)
 }

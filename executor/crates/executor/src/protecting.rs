@@ -39,6 +39,7 @@ impl Account {
             market_time_ms: tracked.last_fill_ms,
             session_id: kept.and_then(|kept| kept.asked.session_id),
             reason: Some(reason(next.form).into()),
+            trace: self.state.kept.get(&entry).and_then(|kept| kept.asked.trace.clone()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
         };
         let ids = legs.iter().map(|leg| leg.id).collect();
