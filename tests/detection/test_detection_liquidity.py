@@ -99,7 +99,13 @@ def days(candles: list[Candle], times: list[int], params: DetectionParams = QUIE
 def test_the_high_and_low_of_yesterday_are_known_with_the_first_bar_of_today() -> None:
     times = at("2024-01-03T00:00", "2024-01-03T12:00", "2024-01-03T23:59", "2024-01-04T00:00", "2024-01-04T01:00")
     # The second bar has the high, the first the low; bar 3 wicks over the high, bar 4 closes over it.
-    candles = [(10, 11, 9, 10), (10, 12, 9, 10), (10, 11, 9.5, 10), (10, 12.5, 10, 10), (10, 13, 10, 12.1)]
+    candles: list[Candle] = [
+        (10, 11, 9, 10),
+        (10, 12, 9, 10),
+        (10, 11, 9.5, 10),
+        (10, 12.5, 10, 10),
+        (10, 13, 10, 12.1),
+    ]
     assert days(candles, times) == [
         ("previous_day_high", 1, 3, 12), ("previous_day_low", 0, 3, 9),
         ("liquidity_sweep", 1, 3, 12), ("liquidity_taken", 1, 4, 12),
@@ -108,7 +114,7 @@ def test_the_high_and_low_of_yesterday_are_known_with_the_first_bar_of_today() -
 
 def test_yesterdays_levels_give_way_to_todays() -> None:
     times = at("2024-01-03T00:00", "2024-01-04T00:00", "2024-01-05T00:00", "2024-01-05T01:00")
-    candles = [(10, 12, 9, 10), (10, 11, 9.5, 10), (10, 10.5, 10, 10), (10, 13, 10, 12.5)]
+    candles: list[Candle] = [(10, 12, 9, 10), (10, 11, 9.5, 10), (10, 10.5, 10, 10), (10, 13, 10, 12.5)]
     events = run(candles, QUIET, times)
     assert [(e.kind, e.top, e.ref) for e in events] == [
         ("previous_day_high", 12, None), ("previous_day_low", 9, None),
