@@ -9,27 +9,28 @@ use rust_decimal::Decimal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use uuid::Uuid;
-use venues::{StreamEvent, Venue};
+use venues::{Running, Venue};
 
 use crate::clock::now_ms;
+use crate::controlling::{Control, Controls};
 use crate::draining::DrainWait;
 use crate::fact::{Entry, Fact};
 use crate::journaling::{Batch, Then, Writer};
+use crate::lease::Lease;
 use crate::message::{Done, Message, Waiter, Wake};
 use crate::row::Row;
 use crate::rows::rows_of;
 use crate::sink::Outbox;
 use crate::state::{Applied, State};
+use crate::watching::Watch;
 
 /// A stream that has been quiet this long gets a measurement of the clock, which keeps a connection warm as well.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A fill and the position that it makes are told one after the other: so long they may differ.
-const COMPARE_AFTER: Duration = Duration::from_secs(2);
-
 pub struct Account {
     pub state: State,
     pub venue: Arc<dyn Venue>,
+    pub watch: Watch,
     pub exchange: &'static str,
     pub inject_delay: Duration,
     journal: Writer,
@@ -57,6 +58,7 @@ pub struct Account {
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
     pub generation: u64,
     stopping: Option<oneshot::Sender<()>>,
+    pub controls: Controls,
 }
 
 /// The way to an account's task.
@@ -64,6 +66,14 @@ pub struct Account {
 pub struct Handle {
     pub id: Uuid,
     pub inbox: UnboundedSender<Message>,
+    pub lease: Lease,
+}
+
+impl Handle {
+    pub fn control(&self, control: Control) {
+        // The account's task ends with the process only.
+        let _ = self.inbox.send(Message::Control(control));
+    }
 }
 
 /// What an account needs of the program around it.
@@ -72,6 +82,7 @@ pub struct Surroundings {
     pub journal: Writer,
     pub outbox: Outbox,
     pub inject_delay: Duration,
+    pub lease: Lease,
 }
 
 impl Account {
@@ -79,14 +90,15 @@ impl Account {
     pub fn start(state: State, venue: Arc<dyn Venue>, around: Surroundings) -> Handle {
         let (inbox, messages) = unbounded_channel();
         let (pings, ping_requests) = unbounded_channel();
-        let handle = Handle { id: state.account, inbox: inbox.clone() };
+        let handle = Handle { id: state.account, inbox: inbox.clone(), lease: around.lease.clone() };
         let stream_inbox = inbox.clone();
         let deliver = Box::new(move |event| {
             let _ = stream_inbox.send(Message::Stream(event));
         });
         let stream = venue.user_stream(deliver, ping_requests);
-        let clock = Arc::clone(&venue);
+        let (clock, lease) = (Arc::clone(&venue), around.lease.clone());
         tokio::spawn(async move {
+            lease.begun().await;
             // The stream's subscription is stamped with the venue's time, so that is measured first.
             while let Err(error) = clock.measure_clock().await {
                 tracing::warn!(%error, "the venue's clock could not be measured; trying again");
@@ -94,9 +106,11 @@ impl Account {
             }
             tokio::join!(stream, keep_clock(clock));
         });
+        let (watch, prices) = Watch::new(&*venue, inbox.clone());
         let account = Self {
             state,
             venue,
+            watch,
             exchange: around.exchange,
             inject_delay: around.inject_delay,
             journal: around.journal,
@@ -118,13 +132,24 @@ impl Account {
             stream_up: false,
             generation: 0,
             stopping: None,
+            controls: Controls::new(around.lease),
         };
-        tokio::spawn(account.run(messages));
+        tokio::spawn(account.run(messages, prices));
         handle
     }
 
-    async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
-        while let Some(message) = messages.recv().await {
+    async fn run(mut self, mut messages: UnboundedReceiver<Message>, mut prices: Running) {
+        let mut are_told = true;
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = &mut prices, if are_told => {
+                    are_told = false;
+                    continue;
+                }
+                message = messages.recv() => message,
+            };
+            let Some(message) = message else { return };
             self.handle(message);
             // What is already there shares one write and one sync.
             for _ in 0..256 {
@@ -134,6 +159,7 @@ impl Account {
                 }
             }
             self.protect_fills();
+            self.rewatch();
             self.answer_drains();
             self.commit();
             if self.in_flight == 0
@@ -153,6 +179,7 @@ impl Account {
                 self.prepared(command, preparation);
             }
             Message::Stream(event) => self.stream(event),
+            Message::Price(symbol, price) => self.price(&symbol, price),
             Message::Done(done) => {
                 self.landed();
                 self.done(done);
@@ -166,6 +193,7 @@ impl Account {
             Message::Written(facts) => {
                 self.record_quietly(Fact::Written { facts });
             }
+            Message::Control(control) => self.control(control),
             Message::Stop(done) => self.stopping = Some(done),
         }
     }
@@ -177,40 +205,6 @@ impl Account {
     fn landed(&mut self) {
         self.in_flight -= 1;
         self.activity += 1;
-    }
-
-    fn stream(&mut self, event: StreamEvent) {
-        match event {
-            StreamEvent::Up => {
-                self.stream_up = true;
-                self.start_gathering();
-            }
-            StreamEvent::Down(reason) => {
-                if self.stream_up || !self.ready {
-                    tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
-                }
-                self.stream_up = false;
-                self.ready = false;
-                self.generation += 1;
-                for drain in &mut self.drains {
-                    drain.pinged = None;
-                }
-            }
-            StreamEvent::Report(report) => {
-                self.activity += 1;
-                self.report(*report);
-            }
-            StreamEvent::Balances(balances) => {
-                self.activity += 1;
-                self.balances(balances);
-            }
-            StreamEvent::Positions(positions) => {
-                self.activity += 1;
-                self.state.venue_positions.extend(positions.into_iter().map(|held| (held.symbol.clone(), held)));
-                self.wake_in(COMPARE_AFTER, Wake::ComparePositions);
-            }
-            StreamEvent::Pong(number) => self.ponged(number),
-        }
     }
 
     /// Applies a fact and writes it down; its rows go to Postgres when the batch is committed.
@@ -298,3 +292,7 @@ async fn keep_clock(venue: Arc<dyn Venue>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "account_tests.rs"]
+mod tests;

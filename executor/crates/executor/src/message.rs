@@ -10,6 +10,7 @@ use uuid::Uuid;
 use venues::{Balance, Receipt, StreamEvent, VenueError};
 
 use crate::answer::Answer;
+use crate::controlling::Control;
 use crate::envelope::Command;
 use crate::gathering::Gathered;
 use crate::snapshot::Snapshot;
@@ -19,12 +20,15 @@ pub enum Message {
     /// The market knowledge that a place command waited for.
     Prepared(Box<Command>, Preparation),
     Stream(StreamEvent),
+    /// The last price of a symbol in which something is watched has left its band.
+    Price(String, Decimal),
     Done(Done),
     Wake(Wake),
     Snapshot(oneshot::Sender<Snapshot>),
     Drain(oneshot::Sender<Snapshot>),
     Gathered(u64, Result<Box<Gathered>, VenueError>),
     Written(u64),
+    Control(Control),
     /// Stop taking commands; answer when all that was sent has been answered.
     Stop(oneshot::Sender<()>),
 }
@@ -97,6 +101,10 @@ pub enum Wake {
         symbol: String,
     },
     Gather,
+    /// A trailing stop that could not be sent.
+    Trail {
+        order_id: Uuid,
+    },
     /// The venue has told positions: whether the fills add up to them.
     ComparePositions,
 }

@@ -90,8 +90,9 @@ fn run(path: &Path) -> Result<(), String> {
     let faults = Arc::new(Faults::new(config.faults.clone()));
     let (mut address, mut away) = (config.listen, Duration::ZERO);
     loop {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(2).enable_all().build().map_err(|error| error.to_string())?;
+        // One thread, since one lock guards it all: no answer waits for another thread to wake up.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().map_err(|error| error.to_string())?;
         let ended = runtime.block_on(live(path, &config, &faults, &mut address, away));
         runtime.shutdown_timeout(GRACE);
         match ended? {
