@@ -135,6 +135,8 @@ impl Account {
         for order_id in open.into_iter().filter(|_| !self.ready) {
             self.wake_in(Duration::from_millis(250), Wake::Query { order_id, attempt: 1 });
         }
+        self.controls.differences += differences.len() as u64;
+        self.cancel_strangers();
         if !self.ready || !differences.is_empty() {
             self.record(Fact::Reconciled { differences });
         }
