@@ -13,8 +13,8 @@ EVENT = ("late", "duplicate", "reorder", "gap")
 KINDS = REQUEST + CONNECTION + EVENT
 
 # Chance at each request or event of a run's main fault, and of those beside it. A restart takes everything with it.
-MAIN, BESIDE = 0.15, 0.03
-RARE = {"restart": 0.02, "ban": 0.03, "clock": 0.05}
+MAIN, BESIDE = 0.12, 0.03
+RARE = {"restart": 0.02, "ban": 0.03, "clock": 0.05, "disconnect": 0.06}
 
 
 @dataclass(frozen=True)
