@@ -61,9 +61,10 @@ impl PaperVenue {
     fn bar(&mut self, price: &str) {
         let opened = 1_700_000_040_000 + self.bars * MINUTE;
         self.bars += 1;
-        let body = json!({"symbol": "BTCUSDT", "interval": "1m", "open_time_ms": opened, "close_time_ms": opened + MINUTE - 1,
+        let body =
+            json!({"symbol": "BTCUSDT", "interval": "1m", "open_time_ms": opened, "close_time_ms": opened + MINUTE - 1,
             "open": price, "high": price, "low": price, "close": price, "volume": "1"})
-        .to_string();
+            .to_string();
         let mut stream = TcpStream::connect(self.address).unwrap();
         let head = format!(
             "POST /paper/v1/bar HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
