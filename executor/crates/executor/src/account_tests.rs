@@ -182,6 +182,25 @@ async fn a_stop_that_fires_while_it_is_taken_back_for_the_target_leaves_nothing_
     assert!(desk.asked().iter().all(|line| !line.starts_with("place market")), "it was sold by the stop");
 }
 
+#[tokio::test]
+async fn what_is_taken_back_for_the_target_is_sold_only_once_the_venue_has_let_it_go() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), decimal("0.4"));
+    desk.drain().await;
+    desk.asked();
+    // A further fill comes while the cancel is under way: it gets its own stop, and nothing is sold yet.
+    desk.venue.tick(52_000);
+    desk.venue.fill(&client_id(&entry), decimal("0.6"));
+    desk.drain().await;
+    assert_eq!(
+        desk.asked(),
+        ["cancel stop_loss sell 0.4 at 49000", "place stop_loss sell 0.6 at 49000", "place market sell 0.4"]
+    );
+    desk.tick(52_000).await;
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+}
+
 // --- swap without pairs
 
 #[tokio::test]

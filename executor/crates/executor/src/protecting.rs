@@ -18,7 +18,7 @@ impl Account {
         let mut entries = std::mem::take(&mut self.unguarded);
         entries.sort_unstable();
         entries.dedup();
-        entries.into_iter().for_each(|entry| self.protect(entry, false));
+        entries.into_iter().for_each(|entry| self.protect(entry, true));
     }
 
     /// Brings the protection of an entry's fills up to date. `again`: also try what the venue has refused before.

@@ -170,7 +170,9 @@ impl State {
             }
             Fact::Event { order_id, event, latency_us } => applied = self.happen(*order_id, event, *latency_us, at_ms),
             Fact::Group { entry, n, form, quantity, legs } => {
-                self.groups.entry(*entry).or_default().push(Group::new(*n, *form, *quantity));
+                let groups = self.groups.entry(*entry).or_default();
+                groups.iter_mut().for_each(|group| group.answered = group.failure.is_some());
+                groups.push(Group::new(*n, *form, *quantity));
                 self.legs.extend(legs.iter().map(|leg| (*leg, (*entry, *n))));
                 if let [stop, target] = legs[..] {
                     self.pair(stop, target);
