@@ -57,7 +57,7 @@ def test_a_long_bracket_ends_with_one_leg(desk: Desk) -> None:
     assert at_the_venue(desk) == 2
     snapshot = desk.bar("49600", "51200", "49600", "51100")
     assert working(snapshot) == set()
-    assert (held(desk), at_the_venue(desk)) == (0, 0)
+    assert held(desk) == at_the_venue(desk) == 0
 
 
 def test_a_short_bracket_is_stopped_above(desk: Desk) -> None:
@@ -66,7 +66,7 @@ def test_a_short_bracket_is_stopped_above(desk: Desk) -> None:
     assert working(snapshot) == {("stop_loss", "buy", "0.1"), ("limit", "buy", "0.1")}
     snapshot = desk.bar("50550", "51300", "50550", "51200")
     assert working(snapshot) == set()
-    assert (held(desk), at_the_venue(desk)) == (0, 0)
+    assert held(desk) == at_the_venue(desk) == 0
 
 
 def test_a_trailing_stop_follows_the_price(desk: Desk) -> None:
@@ -97,7 +97,8 @@ def test_what_triggered_while_the_executor_was_away_is_booked(desk: Desk) -> Non
     desk.venue.bar("50000", "50000", "48800", "48900")
     desk.executor.start()
     snapshot = desk.executor.drain()
-    assert (held(desk), working(snapshot), snapshot["unprotected"]) == (0, set(), [])
+    assert held(desk) == 0
+    assert (working(snapshot), snapshot["unprotected"]) == (set(), [])
     assert entry["status"] == "accepted"
     # The next start finds nothing new: what was booked is not booked twice.
     desk.executor.stop(signal.SIGKILL)
@@ -113,7 +114,7 @@ def test_flatten_closes_a_short(desk: Desk) -> None:
     assert desk.executor.command("flatten")["status"] == "accepted"
     desk.executor.drain()
     desk.bar("50000", "50000", "50000", "50000")
-    assert (held(desk), at_the_venue(desk)) == (0, 0)
+    assert held(desk) == at_the_venue(desk) == 0
 
 
 def test_a_margin_that_does_not_suffice_is_refused(desk: Desk) -> None:
