@@ -90,6 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         click.echo(f"smc: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:  # of a library that a subcommand imports only when it is used
+        library = str(error.name).partition(".")[0]
+        if library == "smc_agent":
+            raise
+        click.echo(f"smc: This needs {library}, which is not installed. Run `make setup`.", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("smc: Stopped.", err=True)
         sys.exit(130)
