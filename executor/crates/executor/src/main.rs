@@ -59,6 +59,10 @@ use std::process::ExitCode;
 use config::Config;
 use journal_file::Look;
 
+/// Orders are many small texts: with the system's allocator they cost a quarter of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 The executor of the SMC Trading Agent: verifies signed commands, journals them, sends orders, follows them.
 
