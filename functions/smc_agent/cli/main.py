@@ -25,6 +25,7 @@ SUBCOMMANDS = {  # name: (module:command, what --help says)
     "plot": ("smc_agent.cli.plot:plot", "Draw bars with their zones and breaks."),
     "prove": ("smc_agent.cli.prove:prove", "Prove on a file of bars that no event repaints."),
     "backtest": ("smc_agent.cli.backtest:backtest", "Backtest the strategy on a file of bars."),
+    "paper": ("smc_agent.cli.paper:paper", "Serve Binance's protocol on this machine, at an exchange's live prices."),
     "reset": ("smc_agent.cli.reset:reset", "Delete the local state and start over."),
 }
 
