@@ -235,8 +235,8 @@ def sift_down(keys: Float, slots: Int, at: int, size: int) -> None:
 
 
 @inlined
-def place(s: State, slot: Index) -> None:
-    """Puts a zone into its heap: the next thing happens to it when the heap's price is at or below the key."""
+def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
+    """-> the heap of a zone and its key there: the next thing happens when the heap's price is at or below the key."""
     kind, stage = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE]
     top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
     above = 0 if s.zones_i[slot, Z_DIRECTION] > 0 else 1
@@ -254,10 +254,22 @@ def place(s: State, slot: Index) -> None:
         heap = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
         heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
+    return heap, key
+
+
+@inlined
+def put(s: State, heap: Index, key: float, slot: Index) -> None:
     size = s.heap_size[heap]
     s.heap_key[heap, size], s.heap_slot[heap, size] = key, slot
     s.heap_size[heap] = size + 1
     sift_up(s.heap_key[heap], s.heap_slot[heap], size)
+
+
+@inlined
+def place(s: State, slot: Index) -> None:
+    """Puts a zone into its heap."""
+    heap, key = waits_for(s, slot)
+    put(s, heap, key, slot)
 
 
 @inlined
@@ -324,7 +336,7 @@ def expire_oldest(s: State) -> None:
     place_all(s)
 
 
-@compiled
+@inlined
 def open_zone(
     s: State, event_id: Index, kind: Index, scale: Index, direction: Index, anchor: Index, top: float, bottom: float
 ) -> None:
@@ -373,15 +385,24 @@ def settle(s: State, first: Index, end: Index) -> None:
     s.ints[HITS] = 0
     for heap in range(first, end):
         price = s.floats[PRICE + (heap & 3)]
-        while s.heap_key[heap, 0] >= price:
-            slot = take_first(s, heap)
+        keys, slots = s.heap_key[heap], s.heap_slot[heap]
+        while keys[0] >= price:
+            slot = slots[0]
             zone, hit = s.zones_i[slot], s.ints[HITS]
             stage = zone[Z_STAGE]
             s.hits[hit, 0], s.hits[hit, 1] = zone[Z_ID] * 4 + stage, slot
             s.ints[HITS] = hit + 1
             zone[Z_STAGE] = stage + 1
-            if stage < (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
-                place(s, slot)
+            if stage >= (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
+                take_first(s, heap)
+                continue
+            next_heap, key = waits_for(s, slot)
+            if next_heap == heap:  # it stays near the top, where it is found in a step or two
+                keys[0] = key
+                sift_down(keys, slots, 0, s.heap_size[heap])
+            else:
+                take_first(s, heap)
+                put(s, next_heap, key, slot)
     if s.ints[HITS] > 0:
         apply_hits(s)
 
