@@ -18,6 +18,10 @@ use tokio::sync::watch;
 use config::Config;
 use server::{Faults, Lines, Shared, Store};
 
+/// Orders are many small texts: with the system's allocator they cost a quarter of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 paper_venue: a venue that speaks Binance's spot and USD-M protocols and matches against the bars it is given.
 
