@@ -198,3 +198,9 @@ async def test_a_command_in_the_table_is_carried_out_and_answered_once(
     assert (await answer(forged))["code"] == "bad_signature"
     assert not booked.executor.snapshot()["killed"]
     assert len(booked.venue.account()["open_orders"]) == 1
+
+
+async def test_an_executor_that_is_gone_without_a_word_leaves_no_locks(database: Database) -> None:
+    connection = await asyncpg.connect(database.executor)
+    assert await connection.fetchval("show idle_in_transaction_session_timeout") == "10s"
+    await connection.close()
