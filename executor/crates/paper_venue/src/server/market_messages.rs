@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::book::{Book, Level, levels};
+use super::bybit::{self, BYBIT};
 use super::day::{Day, quote};
 use super::futures_market;
 use crate::engine::{Interval, Market, MarketEvent, PublicTrade, Venue, fixed8};
@@ -13,11 +14,14 @@ pub(crate) const FUTURES: &str = "futures/";
 
 /// The stream's name as its listeners know it.
 pub(crate) fn bare(stream: &str) -> &str {
-    stream.strip_prefix(FUTURES).unwrap_or(stream)
+    stream.strip_prefix(FUTURES).or(stream.strip_prefix(BYBIT)).unwrap_or(stream)
 }
 
 /// The message of a market stream for an event, if that stream tells it.
 pub(crate) fn stream_message(venue: &Venue, event: &MarketEvent, stream: &str) -> Option<Value> {
+    if let Some(topic) = stream.strip_prefix(BYBIT) {
+        return bybit::stream_message(venue, event, topic);
+    }
     match stream.strip_prefix(FUTURES) {
         Some(stream) => futures_market::stream_message(venue, event, stream),
         None => spot_message(venue, event, stream),

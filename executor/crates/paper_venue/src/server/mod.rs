@@ -1,7 +1,8 @@
-//! The venue on the network: Binance's REST, WebSocket API and market streams, and the control API.
+//! The venue on the network: Binance's REST, WebSocket API and market streams, Bybit's in [`bybit`], and the control API.
 
 mod auth;
 mod book;
+mod bybit;
 mod clock;
 mod connection;
 mod control;
@@ -64,6 +65,9 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
         .route("/{category}/ws", any(market_streams::futures))
         .route("/{category}/ws/{*streams}", any(market_streams::futures))
         .route("/stream", any(market_streams::combined))
+        .route("/v5/private", any(bybit::private))
+        .route("/v5/public/{category}", any(bybit::public))
+        .route("/v5/{*path}", any(bybit::answer))
         .route("/paper/v1/faults", get(control::faults).post(control::set_faults))
         .fallback(rest::answer)
         .layer(DefaultBodyLimit::max(MAX_BODY))
