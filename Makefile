@@ -79,8 +79,12 @@ check: setup
 	cd executor && cargo fmt --check && cargo clippy --release --locked --all-targets --quiet -- -D warnings
 	cd frontend && npm run --silent check
 
-bench: setup
+.venv-peers/.stamp: benchmarks/peers.lock | $(STAMPS)/python
+	@# What the benchmarks are measured beside, apart from what the agent runs on; they say so where it cannot be built.
+	-$(BIN)/uv venv -q --clear -p $(BIN)/python .venv-peers && $(BIN)/uv pip install -q -p .venv-peers/bin/python --require-hashes -r benchmarks/peers.lock && touch $@
+
+bench: setup .venv-peers/.stamp
 	@for b in detection compat executor api cold_start; do $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 clean:
-	rm -rf .venv executor/target frontend/node_modules frontend/dist $(POSTGREST)/node_modules tests/supabase/js/node_modules
+	rm -rf .venv .venv-peers executor/target frontend/node_modules frontend/dist $(POSTGREST)/node_modules tests/supabase/js/node_modules

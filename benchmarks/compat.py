@@ -2,16 +2,14 @@
 
     python benchmarks/compat.py [--json] [--bars 100000]
 
-The bars are a random walk made here (seed 42), swing_length is 5. Times are wall seconds: the best of five runs, after
-one that compiles. Where SMC_PEER_PYTHON names a Python that has the package `smartmoneyconcepts`, that runs the same
-calls on the same bars, each once (it takes long), and its results are compared with ours to the last digit.
+swing_length is 5. Times are wall seconds: the best of five runs, after one that compiles. The original runs the same
+calls on the same bars in the peers' Python (see benchmarks/peers.py), each once (it takes long), and its results are
+compared with ours to the last digit.
 """
 
 import argparse
 import json
-import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,16 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-PEER = "SMC_PEER_PYTHON"
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = ("open", "high", "low", "close", "volume")
 
 
-def bars(n: int) -> Any:
-    rng = np.random.default_rng(42)
-    ticks = np.round(30_000 * np.exp(np.cumsum(rng.standard_t(5, n * 8) * 0.00035)), 2).reshape(n, 8)
-    open_ = np.concatenate([[30_000.0], ticks[:-1, -1]])
-    high, low = np.maximum(open_, ticks.max(1)), np.minimum(open_, ticks.min(1))
-    columns = {"open": open_, "high": high, "low": low, "close": ticks[:, -1], "volume": rng.lognormal(2, 1, n)}
-    return pd.DataFrame(columns, index=pd.date_range("2020-01-01", periods=n, freq="15min"))
+def frame(source: Path) -> Any:
+    """The bars of a file that numpy wrote, as both packages take them."""
+    with np.load(source) as columns:
+        time_ms, *values = (columns[name] for name in columns.files)
+    return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)), index=pd.to_datetime(time_ms, unit="ms"))
 
 
 def calls(smc: Any, ohlc: Any) -> dict[str, Callable[[], Any]]:
@@ -48,9 +45,9 @@ def calls(smc: Any, ohlc: Any) -> dict[str, Callable[[], Any]]:
     }
 
 
-def measure(smc: Any, n: int, runs: int, warm_up: bool) -> tuple[dict[str, float], dict[str, Any]]:
+def measure(smc: Any, ohlc: Any, runs: int, warm_up: bool) -> tuple[dict[str, float], dict[str, Any]]:
     seconds, results = {}, {}
-    for name, call in calls(smc, bars(n)).items():
+    for name, call in calls(smc, ohlc).items():
         if warm_up:
             call()
         took = []
@@ -62,45 +59,48 @@ def measure(smc: Any, n: int, runs: int, warm_up: bool) -> tuple[dict[str, float
     return seconds, results
 
 
-def measure_peer(n: int) -> None:
+def measure_peer(source: Path) -> None:
     """Runs in the peer's Python: seconds to stdout, results to the working directory."""
     from smartmoneyconcepts import smc  # type: ignore[import-not-found,unused-ignore]
 
-    seconds, results = measure(smc, n, runs=1, warm_up=False)
+    seconds, results = measure(smc, frame(source), runs=1, warm_up=False)
     for name, result in results.items():
         result.to_csv(f"{name}.csv", index=False)
     print(json.dumps(seconds))
-
-
-def peer(python: str, n: int, ours: dict[str, Any]) -> tuple[dict[str, float], dict[str, bool]]:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [python, str(Path(__file__).resolve()), "--peer", "--bars", str(n)]
-        environment = {**os.environ, "SMC_CREDIT": "0"}  # or it prints its thanks
-        said = subprocess.run(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
-        same = {name: (Path(folder) / f"{name}.csv").read_text() == ours[name].to_csv(index=False) for name in ours}
-    return json.loads(said.splitlines()[-1]), same
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How fast the dialect of smartmoneyconcepts is.")
     parser.add_argument("--bars", type=int, default=100_000)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peer", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        measure_peer(arguments.bars)
+        measure_peer(arguments.peer)
         return
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.peers import bars, peer_python, run
+
     from smc_agent.compat.smartmoneyconcepts import smc
 
-    seconds, results = measure(smc, arguments.bars, runs=5, warm_up=True)
-    figures: dict[str, Any] = {"bars": arguments.bars, "seconds": seconds, "total_s": sum(seconds.values())}
-    python = os.environ.get(PEER)
-    if python:
-        theirs, same = peer(python, arguments.bars, results)
-        total = sum(theirs.values())
-        figures |= {"peer_seconds": theirs, "peer_total_s": total, "ratio": total / figures["total_s"], "equal": same}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "bars.npz", *bars(arguments.bars))
+        print(f"compat: ours, {arguments.bars:,} bars", file=sys.stderr, flush=True)
+        seconds, results = measure(smc, frame(folder / "bars.npz"), runs=5, warm_up=True)
+        figures: dict[str, Any] = {"bars": arguments.bars, "seconds": seconds, "total_s": sum(seconds.values())}
+        python = peer_python()
+        if python:
+            print("compat: the original (minutes)", file=sys.stderr, flush=True)
+            theirs = run(python, Path(__file__), "--peer", str(folder / "bars.npz"), folder=folder)
+            same = {kind: (folder / f"{kind}.csv").read_text() == results[kind].to_csv(index=False) for kind in results}
+            total = sum(theirs.values())
+            figures |= {
+                "peer_seconds": theirs,
+                "peer_total_s": total,
+                "ratio": total / figures["total_s"],
+                "equal": same,
+            }
     if arguments.json:
         print(json.dumps({"machine": platform.processor() or platform.machine(), **figures}))
         return
@@ -113,7 +113,7 @@ def main() -> None:
     line = f"{'all':20}{figures['total_s'] * 1000:>12.2f} ms"
     print(line + (f"{total:>12.3f} s{figures['ratio']:>10,.0f} x" if python else ""))
     if not python:
-        print(f"the original was not measured: {PEER} names no Python that has it", file=sys.stderr)
+        print("compat: the original was not measured: `make bench` builds its Python", file=sys.stderr)
 
 
 if __name__ == "__main__":

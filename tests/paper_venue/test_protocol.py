@@ -45,6 +45,7 @@ def open_venue(venue: PaperVenue) -> PaperVenue:
         (without(LIMIT, "timeInForce") | {"type": "MARKET"}, -1106, "'price'"),
         (LIMIT | {"newClientOrderId": "no spaces"}, -1100, "newClientOrderId"),
         (LIMIT | {"trailingDelta": "100"}, -1106, "trailingDelta"),
+        (STOP | {"trailingDelta": "100"}, -1106, "stopPrice"),
         (without(LIMIT, "timeInForce") | {"type": "LIMIT_MAKER", "price": "100"}, -2010, "immediately match"),
         (STOP | {"stopPrice": "100"}, -2010, "trigger immediately"),
         (STOP | {"side": "SELL", "stopPrice": "96"}, -2010, "insufficient balance"),

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use uuid::Uuid;
-use venues::{StreamEvent, Venue};
+use venues::{Running, Venue};
 
 use crate::clock::now_ms;
 use crate::draining::DrainWait;
@@ -20,16 +20,15 @@ use crate::row::Row;
 use crate::rows::rows_of;
 use crate::sink::Outbox;
 use crate::state::{Applied, State};
+use crate::watching::Watch;
 
 /// A stream that has been quiet this long gets a measurement of the clock, which keeps a connection warm as well.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A fill and the position that it makes are told one after the other: so long they may differ.
-const COMPARE_AFTER: Duration = Duration::from_secs(2);
-
 pub struct Account {
     pub state: State,
     pub venue: Arc<dyn Venue>,
+    pub watch: Watch,
     pub exchange: &'static str,
     pub inject_delay: Duration,
     journal: Writer,
@@ -94,9 +93,11 @@ impl Account {
             }
             tokio::join!(stream, keep_clock(clock));
         });
+        let (watch, prices) = Watch::new(&*venue, inbox.clone());
         let account = Self {
             state,
             venue,
+            watch,
             exchange: around.exchange,
             inject_delay: around.inject_delay,
             journal: around.journal,
@@ -119,12 +120,22 @@ impl Account {
             generation: 0,
             stopping: None,
         };
-        tokio::spawn(account.run(messages));
+        tokio::spawn(account.run(messages, prices));
         handle
     }
 
-    async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
-        while let Some(message) = messages.recv().await {
+    async fn run(mut self, mut messages: UnboundedReceiver<Message>, mut prices: Running) {
+        let mut are_told = true;
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = &mut prices, if are_told => {
+                    are_told = false;
+                    continue;
+                }
+                message = messages.recv() => message,
+            };
+            let Some(message) = message else { return };
             self.handle(message);
             // What is already there shares one write and one sync.
             for _ in 0..256 {
@@ -134,6 +145,7 @@ impl Account {
                 }
             }
             self.protect_fills();
+            self.rewatch();
             self.answer_drains();
             self.commit();
             if self.in_flight == 0
@@ -153,6 +165,7 @@ impl Account {
                 self.prepared(command, preparation);
             }
             Message::Stream(event) => self.stream(event),
+            Message::Price(symbol, price) => self.price(&symbol, price),
             Message::Done(done) => {
                 self.landed();
                 self.done(done);
@@ -177,40 +190,6 @@ impl Account {
     fn landed(&mut self) {
         self.in_flight -= 1;
         self.activity += 1;
-    }
-
-    fn stream(&mut self, event: StreamEvent) {
-        match event {
-            StreamEvent::Up => {
-                self.stream_up = true;
-                self.start_gathering();
-            }
-            StreamEvent::Down(reason) => {
-                if self.stream_up || !self.ready {
-                    tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
-                }
-                self.stream_up = false;
-                self.ready = false;
-                self.generation += 1;
-                for drain in &mut self.drains {
-                    drain.pinged = None;
-                }
-            }
-            StreamEvent::Report(report) => {
-                self.activity += 1;
-                self.report(*report);
-            }
-            StreamEvent::Balances(balances) => {
-                self.activity += 1;
-                self.balances(balances);
-            }
-            StreamEvent::Positions(positions) => {
-                self.activity += 1;
-                self.state.venue_positions.extend(positions.into_iter().map(|held| (held.symbol.clone(), held)));
-                self.wake_in(COMPARE_AFTER, Wake::ComparePositions);
-            }
-            StreamEvent::Pong(number) => self.ponged(number),
-        }
     }
 
     /// Applies a fact and writes it down; its rows go to Postgres when the batch is committed.
@@ -298,3 +277,7 @@ async fn keep_clock(venue: Arc<dyn Venue>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "account_tests.rs"]
+mod tests;

@@ -16,7 +16,10 @@ use crate::message::{Done, Wake};
 use crate::reacting::RETRY;
 
 impl Account {
-    pub fn cancel_command(&mut self, command: &Command, order_id: Uuid) {
+    pub fn cancel_command(&mut self, command: &Command, mut order_id: Uuid) {
+        while let Some(next) = self.state.moved.get(&order_id) {
+            order_id = *next;
+        }
         let refusal = match self.state.orders.get(&order_id) {
             None => Some("no order of this account has this id".to_owned()),
             Some(tracked) if !tracked.is_working() => Some(format!("the order is already {}", tracked.status.name())),
@@ -32,6 +35,7 @@ impl Account {
 
     /// Cancels a working order and keeps at it until it is finished. A protective leg takes the other of its group with it.
     pub fn cancel(&mut self, order_id: Uuid, command: Option<Uuid>) {
+        self.drop_replacement(order_id);
         if let Some((entry, n)) = self.state.legs.get(&order_id).copied() {
             self.record(Fact::GroupReleased { entry, n });
         }

@@ -69,6 +69,7 @@ impl Account {
             Action::CancelAll { symbol } => {
                 let ids = self.state.working_in(symbol.as_deref(), |order| order.parent.is_none());
                 self.record(Fact::Command(command.envelope.clone()));
+                self.drop_replacements(symbol.as_deref());
                 for id in &ids {
                     self.cancel(*id, None);
                 }

@@ -86,6 +86,11 @@ pub enum Fact {
     Replaced {
         old: Uuid,
     },
+    /// A trailing stop goes on as another order.
+    Moved {
+        old: Uuid,
+        new: Uuid,
+    },
     CancelAsked {
         order_id: Uuid,
     },

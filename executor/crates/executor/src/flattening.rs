@@ -21,6 +21,7 @@ impl Account {
             None => self.state.rules.keys().cloned().collect(),
         };
         for symbol in &symbols {
+            self.drop_replacements(Some(symbol));
             self.record(Fact::Flatten { command_id, issued_at_ms, symbol: symbol.clone() });
             self.continue_flatten(symbol);
         }

@@ -26,6 +26,16 @@ impl State {
         here.map(|order| order.id).collect()
     }
 
+    /// Groups in `symbol` whose target is watched, and has something left to do.
+    pub fn watched_groups(&mut self, symbol: &str) -> Vec<(Uuid, u32)> {
+        let Some(watched) = self.watched.get_mut(symbol) else { return Vec::new() };
+        let groups = &self.groups;
+        watched.retain(|(entry, n)| {
+            groups.get(entry).is_some_and(|groups| groups.iter().any(|group| group.n == *n && group.stands()))
+        });
+        watched.clone()
+    }
+
     /// What the fills add up to.
     pub fn booked(&self, symbol: &str) -> Decimal {
         self.positions.get(symbol).map(|position| position.quantity).unwrap_or_default()

@@ -4,6 +4,7 @@ mod account;
 mod action;
 mod answer;
 mod answering;
+mod booking;
 mod cancelling;
 mod clock;
 mod commanding;
@@ -20,6 +21,8 @@ mod inbox;
 mod journaling;
 mod looking;
 mod message;
+#[cfg(test)]
+mod model_venue;
 mod placing;
 mod preparing;
 mod protecting;
@@ -36,6 +39,7 @@ mod sink;
 mod snapshot;
 mod state;
 mod statements;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -19,6 +19,8 @@ pub enum Message {
     /// The market knowledge that a place command waited for.
     Prepared(Box<Command>, Preparation),
     Stream(StreamEvent),
+    /// The last price of a symbol in which something is watched has left its band.
+    Price(String, Decimal),
     Done(Done),
     Wake(Wake),
     Snapshot(oneshot::Sender<Snapshot>),
@@ -97,6 +99,10 @@ pub enum Wake {
         symbol: String,
     },
     Gather,
+    /// A trailing stop that could not be sent.
+    Trail {
+        order_id: Uuid,
+    },
     /// The venue has told positions: whether the fills add up to them.
     ComparePositions,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use orders::guards::{self, Approved, Code, Refusal};
-use orders::{Event, Oco, Order, Status};
+use orders::{Event, Kind, Oco, Order, Status};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::{Receipt, VenueError};
@@ -21,13 +21,20 @@ use crate::message::Done;
 impl Account {
     /// Judges a commanded order and sends it.
     pub fn place(&mut self, command: &Command, place: &Place, last: Option<Decimal>) {
-        let order = place.order(command.id, self.venue.market());
+        let mut order = place.order(command.id, self.venue.market());
+        if self.must_follow(&order) {
+            match self.followed(order, last) {
+                Ok(stop) => order = stop,
+                Err(refusal) => return self.refuse(command.id, &refusal),
+            }
+        }
         if !self.may_enter(command, &order) {
             return;
         }
         let exposure = self.state.exposure(&order, now_ms(), last);
         let Some(rules) = self.state.rules.get(&order.symbol) else { return self.lacks_rules(command) };
-        let verdict = guards::approve(order.clone(), &exposure, &self.state.limits, rules);
+        let trail = order.trail.filter(|_| order.kind == Kind::TrailingStop);
+        let verdict = guards::approve(Order { trail, ..order.clone() }, &exposure, &self.state.limits, rules);
         self.record(Fact::Command(command.envelope.clone()));
         let asked = place.origin.asked(command);
         match verdict {
@@ -119,6 +126,7 @@ impl Account {
                 self.leg_refused(order_id, failure_of(&error));
                 self.happened(order_id, refused_event(&error), None);
                 self.after_refused_leg(order_id, &error);
+                self.trail_refused(order_id, failure_of(&error));
                 Answer::refused(Some(order_id), &refusal_of(&error))
             }
         };

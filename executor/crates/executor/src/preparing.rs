@@ -17,7 +17,7 @@ impl Account {
     /// Finds out what the guards need to know of the market; mostly that is already there.
     pub fn prepare(&mut self, command: Box<Command>, order: &Order) {
         let needs_rules = !self.state.rules.contains_key(&order.symbol);
-        let needs_last = self.state.limits.needs_last_price(order);
+        let needs_last = self.state.limits.needs_last_price(order) || self.must_follow(order);
         if order.is_entry() && !self.ready {
             let refusal = Refusal::new(Code::NotReady, "not yet reconciled with the venue: no entries until then");
             self.dismiss(command.id, &refusal);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use orders::protection::Failure;
 use orders::reconcile::{Correction, VenueOrder, observe};
-use orders::{Event, Outcome, Status, ids};
+use orders::{Event, Kind, Outcome, Status, ids};
 use uuid::Uuid;
-use venues::{Balance, Report};
+use venues::{Balance, Report, StreamEvent};
 
 use crate::account::Account;
 use crate::fact::{Asked, Fact};
@@ -17,7 +17,44 @@ use crate::rows;
 /// Between attempts of something that must happen and could not be sent.
 pub const RETRY: Duration = Duration::from_secs(1);
 
+/// A fill and the position that it makes are told one after the other: so long they may differ.
+const COMPARE_AFTER: Duration = Duration::from_secs(2);
+
 impl Account {
+    pub fn stream(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Up => {
+                self.stream_up = true;
+                self.start_gathering();
+            }
+            StreamEvent::Down(reason) => {
+                if self.stream_up || !self.ready {
+                    tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
+                }
+                self.stream_up = false;
+                self.ready = false;
+                self.generation += 1;
+                for drain in &mut self.drains {
+                    drain.pinged = None;
+                }
+            }
+            StreamEvent::Report(report) => {
+                self.activity += 1;
+                self.report(*report);
+            }
+            StreamEvent::Balances(balances) => {
+                self.activity += 1;
+                self.balances(balances);
+            }
+            StreamEvent::Positions(positions) => {
+                self.activity += 1;
+                self.state.venue_positions.extend(positions.into_iter().map(|held| (held.symbol.clone(), held)));
+                self.wake_in(COMPARE_AFTER, Wake::ComparePositions);
+            }
+            StreamEvent::Pong(number) => self.ponged(number),
+        }
+    }
+
     pub fn done(&mut self, done: Done) {
         match done {
             Done::Placed { order_id, sent, result } => self.placed(order_id, sent, result),
@@ -58,6 +95,7 @@ impl Account {
             Wake::Protect { entry } => self.protect(entry, false),
             Wake::Flatten { symbol } => self.continue_flatten(&symbol),
             Wake::Gather => self.start_gathering(),
+            Wake::Trail { order_id } => self.put_up_again(order_id, Kind::StopLoss),
             Wake::ComparePositions => self.compare_positions(),
         }
     }

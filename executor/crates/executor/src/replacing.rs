@@ -2,7 +2,7 @@
 //! journal says at every moment what is to follow (decision 7).
 
 use orders::guards::{self, Code, Refusal};
-use orders::{Order, Status, Tracked, ids};
+use orders::{Kind, Order, Status, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -98,7 +98,9 @@ impl Account {
             let message = format!("{filled} of the old order has filled: nothing is left to place");
             return Err(Refusal::new(Code::FilterLot, message));
         }
-        let rest = Order { quantity: order.quantity - filled, ..order.clone() };
+        // A trailing stop that the executor moves is a plain one at the venue.
+        let trail = order.trail.filter(|_| order.kind == Kind::TrailingStop);
+        let rest = Order { quantity: order.quantity - filled, trail, ..order.clone() };
         let exposure = self.state.exposure_without(old, &rest, now_ms(), last);
         let Some(rules) = self.state.rules.get(&order.symbol) else {
             return Err(Refusal::new(Code::UnknownSymbol, "the symbol's rules are not known"));
@@ -128,17 +130,41 @@ impl Account {
         self.told_executed.remove(&old);
         match verdict.map_or_else(|| self.judge_rest(old, &order, last), Err) {
             Ok(approved) => {
-                self.record(Fact::Placed { order: approved.get().clone(), asked });
+                if order.trail.is_some() {
+                    self.record(Fact::Moved { old, new: order.id });
+                }
+                self.record(Fact::Placed { order: Order { trail: order.trail, ..approved.get().clone() }, asked });
                 self.record(Fact::Replaced { old });
                 self.send_order(approved);
             }
             Err(refusal) => {
                 let id = order.id;
+                if order.trail.is_some() {
+                    tracing::error!(account = %self.state.account, order = %old, %refusal, "a trailing stop ends here");
+                }
                 self.record(Fact::Refused { order, asked, message: refusal.message.clone() });
                 self.record(Fact::Replaced { old });
                 self.answer(Answer::refused(Some(id), &refusal));
             }
         }
+    }
+
+    /// A cancel means what follows as well.
+    pub fn drop_replacement(&mut self, old: Uuid) {
+        let Some(Replacement { order, asked, .. }) = self.state.replacing.get(&old).cloned() else { return };
+        let refusal =
+            Refusal::new(Code::UnknownOrder, "the order that it was to replace has been cancelled by another command");
+        let id = order.id;
+        self.record(Fact::Refused { order, asked, message: refusal.message.clone() });
+        self.record(Fact::Replaced { old });
+        self.told_executed.remove(&old);
+        self.answer(Answer::refused(Some(id), &refusal));
+    }
+
+    pub fn drop_replacements(&mut self, symbol: Option<&str>) {
+        let here = |order: &Order| symbol.is_none_or(|symbol| order.symbol == symbol);
+        let olds = self.state.replacing.iter().filter(|(_, replacement)| here(&replacement.order)).map(|(old, _)| *old);
+        olds.collect::<Vec<Uuid>>().into_iter().for_each(|old| self.drop_replacement(old));
     }
 
     pub fn continue_replacements(&mut self) {
@@ -154,7 +180,7 @@ fn refusal_by_old(old: &Tracked, replacement: &Replacement) -> Option<Refusal> {
         return Some(Refusal::new(Code::UnknownOrder, message));
     }
     // An exit that was to come late still comes; an entry belongs to its moment.
-    let is_late = now_ms() > replacement.expires_at_ms + CLOCK_SKEW_MS;
+    let is_late = now_ms() > replacement.expires_at_ms.saturating_add(CLOCK_SKEW_MS);
     (is_late && replacement.order.is_entry()).then(|| {
         Refusal::new(Code::Expired, "the command expired before the old order was cancelled; that is cancelled now")
     })

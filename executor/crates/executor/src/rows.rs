@@ -102,6 +102,7 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
         | Fact::Pair { .. }
         | Fact::Replacing { .. }
         | Fact::Replaced { .. }
+        | Fact::Moved { .. }
         | Fact::Rules(_)
         | Fact::FlattenSelling { .. }
         | Fact::FlattenUnsold { .. }

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use orders::exposure::Workload;
 use orders::position::Position;
-use orders::protection::Group;
+use orders::protection::{Form, Group};
 use orders::reconcile::{Seen, VenuePosition};
-use orders::{Event, Fill, Limits, Order, Outcome, Side, SymbolRules, Tracked};
+use orders::{Event, Limits, Order, Outcome, SymbolRules, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::Balance;
 
 use crate::answer::Answer;
+use crate::booking::follow;
 use crate::fact::{Asked, Entry, Fact};
 
 pub struct State {
@@ -35,6 +36,13 @@ pub struct State {
     /// Entries with fills to protect, until all of it has gone through a stop or target.
     pub guarded: BTreeSet<Uuid>,
     pub cancelling: BTreeSet<Uuid>,
+    /// By symbol, groups whose target is watched, and working stops that follow the price.
+    pub watched: BTreeMap<String, Vec<(Uuid, u32)>>,
+    pub trailing: BTreeMap<String, BTreeSet<Uuid>>,
+    /// What a trailing stop has become.
+    pub moved: HashMap<Uuid, Uuid>,
+    /// Symbols in which what is watched has changed.
+    pub rewatch: BTreeSet<String>,
     pub positions: BTreeMap<String, Position>,
     pub rules: BTreeMap<String, SymbolRules>,
     pub limits: Limits,
@@ -107,6 +115,10 @@ impl State {
             replacing: BTreeMap::new(),
             guarded: BTreeSet::new(),
             cancelling: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            trailing: BTreeMap::new(),
+            moved: HashMap::new(),
+            rewatch: BTreeSet::new(),
             positions: BTreeMap::new(),
             rules: BTreeMap::new(),
             limits,
@@ -148,6 +160,11 @@ impl State {
                 if let [stop, target] = legs[..] {
                     self.pair(stop, target);
                 }
+                if let (Form::Watched, Some(tracked)) = (form, self.orders.get(entry)) {
+                    let symbol = tracked.order.symbol.clone();
+                    self.rewatch.insert(symbol.clone());
+                    self.watched.entry(symbol).or_default().push((*entry, *n));
+                }
                 self.group_legs.insert((*entry, *n), legs.clone());
             }
             Fact::GroupClosing { entry, n, failure } => self.group(*entry, *n, |group| group.closing = Some(*failure)),
@@ -163,6 +180,9 @@ impl State {
             }
             Fact::Replaced { old } => {
                 self.replacing.remove(old);
+            }
+            Fact::Moved { old, new } => {
+                self.moved.insert(*old, *new);
             }
             Fact::CancelAsked { order_id } => {
                 self.cancelling.insert(*order_id);
@@ -205,64 +225,14 @@ impl State {
             self.working.insert(id);
         }
         self.workload.add(&tracked);
+        follow(&mut self.trailing, &mut self.rewatch, &tracked);
         let kept =
             Kept { asked: asked.clone(), fees: Decimal::ZERO, latency_us: None, placed_ms: at_ms, updated_ms: at_ms };
         self.orders.insert(id, tracked);
         self.kept.insert(id, kept);
     }
 
-    fn happen(&mut self, id: Uuid, event: &Event, latency_us: Option<u64>, at_ms: i64) -> Applied {
-        let (Some(tracked), Some(kept)) = (self.orders.get_mut(&id), self.kept.get_mut(&id)) else {
-            return Applied::default();
-        };
-        let known_before = tracked.external_id.is_some();
-        let trades = tracked.trades.len();
-        self.workload.remove(tracked);
-        let outcome = tracked.apply(event);
-        self.workload.add(tracked);
-        kept.updated_ms = at_ms;
-        kept.latency_us = kept.latency_us.or(latency_us);
-        if let (false, Some(external_id)) = (known_before, &tracked.external_id) {
-            self.by_external.insert((tracked.order.symbol.clone(), external_id.clone()), id);
-        }
-        if tracked.is_working() {
-            self.working.insert(id);
-        } else {
-            self.working.remove(&id);
-            self.cancelling.remove(&id);
-        }
-        let mut realized_pnl = None;
-        if let Event::Fill(fill) = event
-            && tracked.trades.len() > trades
-        {
-            if tracked.order.wants_protection() {
-                self.guarded.insert(id);
-            }
-            let (symbol, side) = (tracked.order.symbol.clone(), tracked.order.side);
-            realized_pnl = self.book(id, &symbol, side, fill);
-            if let Some((entry, n)) = self.legs.get(&id).copied() {
-                self.group(entry, n, |group| group.gone += fill.quantity);
-            }
-        }
-        Applied { outcome: Some(outcome), realized_pnl }
-    }
-
-    fn book(&mut self, id: Uuid, symbol: &str, side: Side, fill: &Fill) -> Option<Decimal> {
-        let seen = self.seen.entry(symbol.to_owned()).or_default();
-        seen.trade_id = seen.trade_id.max(fill.trade_id.parse().ok());
-        seen.time_ms = seen.time_ms.max(fill.time_ms);
-        let rules = self.rules.get(symbol)?;
-        if let Some(kept) = self.kept.get_mut(&id) {
-            kept.fees += match &fill.fee_asset {
-                asset if *asset == rules.quote => fill.fee,
-                asset if *asset == rules.base => fill.fee * fill.price,
-                _ => Decimal::ZERO,
-            };
-        }
-        self.positions.entry(symbol.to_owned()).or_default().book(side, fill, rules)
-    }
-
-    fn group(&mut self, entry: Uuid, n: u32, change: impl Fn(&mut Group)) {
+    pub fn group(&mut self, entry: Uuid, n: u32, change: impl Fn(&mut Group)) {
         self.groups.entry(entry).or_default().iter_mut().filter(|group| group.n == n).for_each(change);
     }
 

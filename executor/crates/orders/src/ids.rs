@@ -28,6 +28,11 @@ pub fn protective_list(entry: Uuid, n: u32) -> Uuid {
     Uuid::new_v5(&entry, format!("list:{n}").as_bytes())
 }
 
+/// What a trailing stop becomes when it is moved.
+pub fn trailing_next(order: Uuid) -> Uuid {
+    Uuid::new_v5(&order, b"trail")
+}
+
 /// The market sale that a flatten command ends with.
 pub fn flatten_order(command: Uuid, symbol: &str) -> Uuid {
     Uuid::new_v5(&command, format!("flatten:{symbol}").as_bytes())

@@ -66,7 +66,7 @@ impl Group {
     }
 
     /// It stands by itself, and there is something left for it to do.
-    fn stands(&self) -> bool {
+    pub fn stands(&self) -> bool {
         self.failure.is_none()
             && self.closing.is_none()
             && !self.released

@@ -36,7 +36,7 @@ impl Venue {
 
     fn cancel_legs(&mut self, list: ListId) -> Result<Outcome, Refusal> {
         let (account, market) = (self.list(list).account, self.list(list).market);
-        for leg in self.list(list).orders {
+        for leg in self.list(list).orders.clone() {
             if self.order(leg).is_open() {
                 self.close(leg, Status::Canceled);
                 self.report(leg, Execution::Canceled { client_id: format!("paper-cancel-{leg}") });

@@ -17,11 +17,14 @@ pub(crate) enum Execution {
         client_id: String,
     },
     Expired,
+    Rejected,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ListEvent {
     Started,
+    /// Its pending orders went live.
+    Updated,
     Done,
 }
 
@@ -40,6 +43,7 @@ impl Venue {
             Execution::New => ("NEW", &order.client_id, ""),
             Execution::Trade => ("TRADE", &order.client_id, ""),
             Execution::Expired => ("EXPIRED", &order.client_id, ""),
+            Execution::Rejected => ("REJECTED", &order.client_id, ""),
             Execution::Canceled { client_id } => ("CANCELED", client_id, order.client_id.as_str()),
         };
         let mut event = json!({
@@ -58,6 +62,9 @@ impl Venue {
             "Y": fixed8(trade.map(|trade| trade.price * trade.quantity).unwrap_or_default()),
             "Q": fixed8(order.quote_quantity.unwrap_or_default()), "V": "EXPIRE_MAKER",
         });
+        if let Some(trailing) = order.trailing {
+            event["d"] = json!(trailing.basis_points());
+        }
         if let Some(working_ms) = order.working_ms {
             event["W"] = json!(working_ms);
         }
@@ -72,7 +79,7 @@ impl Venue {
         let orders: Vec<Value> =
             list.orders.iter().map(|&leg| json!({"s": symbol, "i": leg, "c": self.order(leg).client_id})).collect();
         let event = json!({
-            "e": "listStatus", "E": self.clock_ms, "s": symbol, "g": id, "c": "OCO", "l": status, "L": order_status,
+            "e": "listStatus", "E": self.clock_ms, "s": symbol, "g": id, "c": list.kind.name(), "l": status, "L": order_status,
             "r": "NONE", "C": list.client_id, "T": self.clock_ms, "O": orders,
         });
         let account = list.account;
@@ -106,6 +113,7 @@ impl ListEvent {
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Started => ("EXEC_STARTED", "EXECUTING"),
+            Self::Updated => ("UPDATED", "EXECUTING"),
             Self::Done => ("ALL_DONE", "ALL_DONE"),
         }
     }

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::events::{Execution, ListEvent};
+use super::events::Execution;
 use super::market::PublicTrade;
 use super::money::{down_to_step, truncated};
 use super::order::{Order, OrderId, Side, Status, Trade};
@@ -141,31 +141,9 @@ impl Venue {
         let (account, market, side) = (order.account, order.market, order.side);
         let at = &mut self.markets[market];
         at.open.remove(&id);
+        at.pending.remove(&id);
         let asset = if side == Side::Buy { at.rules.quote.clone() } else { at.rules.base.clone() };
         self.accounts[account].lock(&asset, -lock);
-    }
-
-    /// The other leg of an OCO expires as soon as this one trades or triggers; what it held back is this one's now.
-    fn end_sibling(&mut self, id: OrderId) {
-        let Some(list) = self.order(id).list else { return };
-        let Some(sibling) = self.list(list).orders.into_iter().find(|&leg| leg != id) else { return };
-        if !self.order(sibling).is_open() {
-            return;
-        }
-        let lock = std::mem::take(&mut self.order_mut(sibling).locked);
-        self.order_mut(id).locked += lock;
-        self.close(sibling, Status::Expired);
-        self.report(sibling, Execution::Expired);
-    }
-
-    /// A list is done when neither leg is open.
-    fn end_list(&mut self, id: OrderId) {
-        let Some(list) = self.order(id).list else { return };
-        let open = self.list(list).orders.into_iter().any(|leg| self.order(leg).is_open());
-        if !open && !self.list(list).done {
-            self.lists[(list - 1) as usize].done = true;
-            self.report_list(list, ListEvent::Done);
-        }
     }
 }
 

@@ -11,6 +11,9 @@ const MAX_PRICE: i64 = 100_000_000;
 const MAX_QUANTITY: i64 = 100_000_000;
 /// A limit price may be this many times the last price at most, and one part in as many at least.
 const PRICE_BAND: i64 = 5;
+/// Basis points that a trailing stop may keep off.
+pub const MIN_TRAILING: i64 = 10;
+pub const MAX_TRAILING: i64 = 2000;
 pub(crate) const MAX_NUM_ORDERS: usize = 200;
 pub(crate) const MAX_NUM_ALGO_ORDERS: usize = 100;
 pub(crate) const MAX_NUM_ORDER_LISTS: usize = 100;
@@ -31,6 +34,8 @@ impl SymbolRules {
              "avgPriceMins": 0},
             {"filterType": "PERCENT_PRICE_BY_SIDE", "bidMultiplierUp": band.0, "bidMultiplierDown": band.1,
              "askMultiplierUp": band.0, "askMultiplierDown": band.1, "avgPriceMins": 0},
+            {"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": MIN_TRAILING, "maxTrailingAboveDelta": MAX_TRAILING,
+             "minTrailingBelowDelta": MIN_TRAILING, "maxTrailingBelowDelta": MAX_TRAILING},
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS},
             {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS},

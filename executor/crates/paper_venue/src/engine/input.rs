@@ -17,6 +17,7 @@ pub enum Input {
     Continue { symbol: String },
     Place { account: String, order: NewOrder },
     PlaceOco { account: String, list: NewOco },
+    PlaceOto { account: String, list: NewOto },
     Cancel { account: String, symbol: String, order: Target, new_client_id: Option<String> },
     CancelList { account: String, symbol: String, list: Target },
     Leverage { account: String, symbol: String, leverage: u32 },
@@ -166,6 +167,15 @@ pub struct NewOco {
     pub client_id: Option<String>,
     pub above: NewOrder,
     pub below: NewOrder,
+}
+
+/// A working order, and what is placed when it has filled: `below` alone, or an OCO.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewOto {
+    pub client_id: Option<String>,
+    pub working: NewOrder,
+    pub below: NewOrder,
+    pub above: Option<NewOrder>,
 }
 
 /// An order or a list, named by either of its ids.

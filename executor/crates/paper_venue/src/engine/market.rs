@@ -57,6 +57,8 @@ pub struct Market {
     /// Settlements, oldest first.
     pub funding: Vec<Funding>,
     pub(crate) open: BTreeSet<OrderId>,
+    /// Wait for another order of their list.
+    pub(crate) pending: BTreeSet<OrderId>,
     pub(crate) progress: Option<Progress>,
 }
 
@@ -70,6 +72,7 @@ impl Market {
             public_trades: VecDeque::new(),
             funding: Vec::new(),
             open: BTreeSet::new(),
+            pending: BTreeSet::new(),
             progress: None,
         }
     }

@@ -76,6 +76,7 @@ impl Venue {
     }
 
     fn try_order(&mut self, market: usize, id: OrderId, stage: Stage) {
+        self.released.clear();
         let Some(progress) = &self.markets[market].progress else { return };
         let (bar, mut capacity) = (progress.bar, progress.capacity);
         let order = self.order(id);
@@ -139,6 +140,9 @@ impl Venue {
             let order = self.order_mut(id);
             if order.is_open() {
                 order.window = Some(window);
+            }
+            for released in std::mem::take(&mut self.released) {
+                self.order_mut(released).window = Some(window);
             }
             if let Some(position) = self.accounts[account].positions.get_mut(&market) {
                 position.window = Some(window);

@@ -11,6 +11,7 @@ mod filters;
 mod funding;
 mod input;
 mod liquidation;
+mod lists;
 mod market;
 mod matching;
 mod money;
@@ -25,7 +26,10 @@ mod venue;
 
 pub use account::Product;
 pub use bar::{Bar, Interval};
-pub use input::{Fees, Input, NewOco, NewOrder, NewTrailing, Setup, SetupAccount, SwapRules, SymbolRules, Target};
+pub use filters::{MAX_TRAILING, MIN_TRAILING};
+pub use input::{
+    Fees, Input, NewOco, NewOrder, NewOto, NewTrailing, Setup, SetupAccount, SwapRules, SymbolRules, Target,
+};
 pub use market::{Market, PublicTrade};
 pub use money::{fixed8, plain, text};
 pub use order::{Kind, Order, OrderList, Side, Status, TimeInForce, Trade};

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::input::{NewOrder, NewTrailing};
 use super::trailing::Trailing;
 
 pub type OrderId = u64;
@@ -36,6 +37,7 @@ named!(Kind {
     TakeProfitLimit = "TAKE_PROFIT_LIMIT",
 });
 named!(Status {
+    PendingNew = "PENDING_NEW",
     New = "NEW",
     PartiallyFilled = "PARTIALLY_FILLED",
     Filled = "FILLED",
@@ -141,12 +143,25 @@ pub struct Order {
 impl Order {
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.status, Status::New | Status::PartiallyFilled)
+        matches!(self.status, Status::PendingNew | Status::New | Status::PartiallyFilled)
     }
 
     #[must_use]
     pub fn remaining(&self) -> Decimal {
         self.quantity - self.filled
+    }
+
+    /// The order as it was asked for.
+    pub(crate) fn as_new(&self, symbol: &str) -> NewOrder {
+        NewOrder {
+            kind: self.kind,
+            time_in_force: (self.kind.has_limit() && self.kind != Kind::LimitMaker).then_some(self.time_in_force),
+            quantity: Some(self.quantity),
+            price: self.price,
+            stop_price: self.stop_price,
+            trailing: self.trailing.map(|Trailing { callback, activation, .. }| NewTrailing { callback, activation }),
+            ..NewOrder::market(symbol, self.side)
+        }
     }
 
     /// The limit price allows a trade at `price`; true for an order without one.
@@ -167,14 +182,33 @@ impl Order {
     }
 }
 
-/// An OCO: two orders of which one is done as soon as the other trades or triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListKind {
+    /// Two orders of which one is done as soon as the other trades or triggers.
+    Oco,
+    /// The first order works; the one or two others wait until it has filled.
+    Oto,
+}
+
+impl ListKind {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oco => "OCO",
+            Self::Oto => "OTO",
+        }
+    }
+}
+
+/// Orders that depend on each other.
 #[derive(Debug, Clone)]
 pub struct OrderList {
     pub id: ListId,
     pub(crate) account: usize,
     pub(crate) market: usize,
     pub client_id: String,
-    pub orders: [OrderId; 2],
+    pub kind: ListKind,
+    pub orders: Vec<OrderId>,
     pub created_ms: i64,
     pub done: bool,
 }

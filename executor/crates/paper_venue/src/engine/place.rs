@@ -2,18 +2,18 @@
 
 use rust_decimal::Decimal;
 
-use super::events::{Execution, ListEvent};
-use super::filters::{MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS};
-use super::input::{NewOco, NewOrder, NewTrailing, SymbolRules};
+use super::events::Execution;
+use super::filters::{MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDERS};
+use super::input::{NewOrder, NewTrailing, SymbolRules};
 use super::money::down_to_step;
-use super::order::{Approach, Kind, ListId, Order, OrderId, OrderList, Side, Status, TimeInForce};
+use super::order::{Approach, Kind, ListId, Order, OrderId, Side, Status, TimeInForce};
 use super::refusal::Refusal;
 use super::trailing::Trailing;
 use super::venue::{Outcome, Venue};
 
 impl NewOrder {
     /// Which parameters the type needs, and which it must not carry.
-    fn check_parameters(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_parameters(&self) -> Result<(), Refusal> {
         let kind = self.kind;
         let by_quote = kind == Kind::Market && self.quote_quantity.is_some();
         let closes = self.close_position && kind.has_trigger() && !kind.has_limit();
@@ -78,7 +78,7 @@ impl NewOrder {
         })
     }
 
-    fn check_against_last(&self, last: Option<Decimal>) -> Result<(), Refusal> {
+    pub(crate) fn check_against_last(&self, last: Option<Decimal>) -> Result<(), Refusal> {
         let Some(last) = last else {
             // Without a price there is nothing to lock a buy's money by, and nothing to fill against.
             let needs_price = self.kind == Kind::Market
@@ -96,11 +96,12 @@ impl NewOrder {
     }
 
     /// Quote held back per base unit of a buy.
-    fn lock_price(&self, last: Option<Decimal>) -> Decimal {
-        self.price.or(self.stop_price).or(last).unwrap_or_default()
+    pub(crate) fn lock_price(&self, last: Option<Decimal>) -> Decimal {
+        let trailing = self.trailing.zip(last).map(|(trailing, last)| last * (Decimal::ONE + trailing.callback));
+        self.price.or(self.stop_price).or(trailing).or(last).unwrap_or_default()
     }
 
-    fn lock(&self, last: Option<Decimal>) -> Decimal {
+    pub(crate) fn lock(&self, last: Option<Decimal>) -> Decimal {
         match (self.side, self.quote_quantity) {
             (Side::Buy, Some(quote)) => quote,
             (Side::Buy, None) => self.quantity.unwrap_or_default() * self.lock_price(last),
@@ -130,49 +131,6 @@ impl Venue {
         Ok(Outcome::Placed(id))
     }
 
-    pub(crate) fn place_oco(&mut self, account: usize, new: &NewOco) -> Result<Outcome, Refusal> {
-        let market = self.market_id(&new.above.symbol)?;
-        let last = self.markets[market].last_price;
-        new.check_legs(last)?;
-        for leg in [&new.above, &new.below] {
-            self.check(account, market, leg)?;
-        }
-        if new.above.client_id.is_some() && new.above.client_id == new.below.client_id {
-            return Err(duplicate());
-        }
-        if let Some(id) = &new.client_id
-            && self.open_lists(account).any(|list| list.client_id == *id)
-        {
-            return Err(duplicate());
-        }
-        if self.open_lists(account).filter(|list| list.market == market).count() >= MAX_NUM_ORDER_LISTS {
-            return Err(Refusal::filter("MAX_NUM_ORDER_LISTS"));
-        }
-        // One quantity trades once, so it is held back once, by the dearer leg.
-        let lock = new.above.lock(last).max(new.below.lock(last));
-        self.check_lock(account, market, new.above.side, lock)?;
-        let algo = [&new.above, &new.below].into_iter().filter(|leg| leg.kind.has_trigger()).count();
-        self.check_room(account, market, 2, algo)?;
-
-        let list: ListId = self.lists.len() as ListId + 1;
-        let below = self.insert(account, market, &new.below, Some(list), lock);
-        let above = self.insert(account, market, &new.above, Some(list), Decimal::ZERO);
-        self.lists.push(OrderList {
-            id: list,
-            account,
-            market,
-            client_id: new.client_id.clone().unwrap_or_else(|| format!("paper-list-{list}")),
-            orders: [below, above],
-            created_ms: self.clock_ms,
-            done: false,
-        });
-        self.report_list(list, ListEvent::Started);
-        self.report(below, Execution::New);
-        self.report(above, Execution::New);
-        self.report_account(account, market);
-        Ok(Outcome::PlacedOco(list))
-    }
-
     /// A market sale given in quote units becomes one in base units, by the last price.
     fn in_base_units(&self, market: usize, new: &NewOrder) -> NewOrder {
         let market = &self.markets[market];
@@ -187,6 +145,12 @@ impl Venue {
     }
 
     pub(crate) fn check(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
+        self.check_shape(account, market, new)?;
+        new.check_against_last(self.markets[market].last_price)
+    }
+
+    /// What can be told of an order without looking at where the price stands to it.
+    pub(crate) fn check_shape(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
         new.check_parameters()?;
         let (rules, last) = (&self.markets[market].rules, self.markets[market].last_price);
         new.check_filters(rules, last)?;
@@ -194,12 +158,12 @@ impl Venue {
             && let Some(&known) = self.accounts[account].client_ids.get(id)
             && self.order(known).is_open()
         {
-            return Err(duplicate());
+            return Err(Refusal::duplicate());
         }
-        new.check_against_last(last)
+        Ok(())
     }
 
-    fn check_lock(&self, account: usize, market: usize, side: Side, lock: Decimal) -> Result<(), Refusal> {
+    pub(crate) fn check_lock(&self, account: usize, market: usize, side: Side, lock: Decimal) -> Result<(), Refusal> {
         let rules = &self.markets[market].rules;
         let asset = if side == Side::Buy { &rules.quote } else { &rules.base };
         if self.accounts[account].balance(asset).free < lock {
@@ -280,6 +244,28 @@ impl Venue {
         id
     }
 
+    /// A pending order becomes one like any other.
+    pub(crate) fn go_live(&mut self, id: OrderId, lock_price: Decimal, lock: Decimal) {
+        let clock_ms = self.clock_ms;
+        let (account, market) = (self.order(id).account, self.order(id).market);
+        let at = &self.markets[market];
+        let (last, tick) = (at.last_price, at.rules.tick);
+        let window = at.progress.as_ref().map(|progress| progress.window);
+        let asset = if self.order(id).side == Side::Buy { at.rules.quote.clone() } else { at.rules.base.clone() };
+        let order = self.order_mut(id);
+        order.status = Status::New;
+        order.working = !order.kind.has_trigger();
+        order.working_ms = order.working.then_some(clock_ms);
+        order.updated_ms = clock_ms;
+        (order.locked, order.lock_price, order.window) = (lock, lock_price, window);
+        if let Some(last) = last {
+            order.follow(last, tick);
+        }
+        self.markets[market].open.insert(id);
+        self.accounts[account].lock(&asset, lock);
+        self.released.push(id);
+    }
+
     /// IOC and FOK meet the last price: all or nothing, for the book behind it is not known to be thin.
     pub(crate) fn fill_or_expire(&mut self, id: OrderId) {
         let order = self.order(id);
@@ -294,38 +280,4 @@ impl Venue {
             }
         }
     }
-}
-
-impl NewOco {
-    /// One leg stops a loss and the other takes a profit, on the right sides of the last price.
-    fn check_legs(&self, last: Option<Decimal>) -> Result<(), Refusal> {
-        let (above, below) = (&self.above, &self.below);
-        let allowed = |leg: &NewOrder, stops: bool| {
-            if stops { leg.kind.is_stop_loss() } else { leg.kind == Kind::LimitMaker || leg.kind.is_take_profit() }
-        };
-        let buys = above.side == Side::Buy;
-        if !allowed(above, buys) {
-            return Err(Refusal::new(-1100, "Illegal value for parameter 'aboveType' of this side."));
-        }
-        if !allowed(below, !buys) {
-            return Err(Refusal::new(-1100, "Illegal value for parameter 'belowType' of this side."));
-        }
-        for leg in [above, below] {
-            leg.check_parameters()?;
-            if leg.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
-                return Err(Refusal::new(-1115, "Invalid timeInForce: the legs of an OCO are GTC here."));
-            }
-        }
-        let level = |leg: &NewOrder| leg.stop_price.or(leg.price).unwrap_or_default();
-        let last_fits = last.is_none_or(|last| level(above) > last && last > level(below));
-        if level(above) > level(below) && last_fits {
-            Ok(())
-        } else {
-            Err(Refusal::new(-2010, "The relationship of the prices for the orders is not correct."))
-        }
-    }
-}
-
-fn duplicate() -> Refusal {
-    Refusal::new(-2010, "Duplicate order sent.")
 }

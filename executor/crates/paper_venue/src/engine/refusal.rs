@@ -37,6 +37,10 @@ impl Refusal {
         Self::new(-2011, "Unknown order sent.")
     }
 
+    pub fn duplicate() -> Self {
+        Self::new(-2010, "Duplicate order sent.")
+    }
+
     pub fn reduce_only() -> Self {
         Self::new(-2022, "ReduceOnly Order is rejected.")
     }

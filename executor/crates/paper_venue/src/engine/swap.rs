@@ -108,7 +108,7 @@ impl Venue {
         order.updated_ms = clock_ms;
         if refused {
             self.close(id, Status::Rejected);
-            self.report(id, Execution::Expired);
+            self.report(id, Execution::Rejected);
             return false;
         }
         order.working = true;
@@ -240,11 +240,15 @@ impl Venue {
         if leverage == 0 || leverage > max {
             return Err(Refusal::new(-4028, format!("Leverage {leverage} is not valid")));
         }
-        let before = self.leverage(account, market);
+        let before = (self.leverage(account, market), self.position(account, market).copied());
         self.position_mut(account, market).leverage = leverage;
         let margin = self.margin(account);
-        if leverage < before && margin.initial() > margin.wallet + margin.unrealized {
-            self.position_mut(account, market).leverage = before;
+        if leverage < before.0 && margin.initial() > margin.wallet + margin.unrealized {
+            let positions = &mut self.accounts[account].positions;
+            match before.1 {
+                Some(position) => positions.insert(market, position),
+                None => positions.remove(&market),
+            };
             let msg = "Leverage is smaller than permitted: insufficient margin balance.";
             return Err(Refusal::new(-2028, msg));
         }

@@ -107,6 +107,7 @@ impl Venue {
             Execution::Trade => "TRADE",
             Execution::Canceled { .. } => "CANCELED",
             Execution::Expired => "EXPIRED",
+            Execution::Rejected => "REJECTED",
         };
         let name = if order.is_liquidation() { "LIQUIDATION" } else { order.engine_type() };
         let mut update = json!({

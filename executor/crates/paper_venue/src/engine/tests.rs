@@ -2,4 +2,5 @@
 
 mod cases;
 mod invariants;
+mod lists;
 mod swap;

@@ -16,6 +16,14 @@ pub struct Trailing {
     pub(crate) best: Option<Decimal>,
 }
 
+impl Trailing {
+    /// The distance as spot's `trailingDelta` has it.
+    #[must_use]
+    pub fn basis_points(&self) -> Decimal {
+        (self.callback * Decimal::from(10_000)).normalize()
+    }
+}
+
 impl Order {
     /// A trailing stop takes notice of a price. Once it is triggered it follows no more.
     pub(crate) fn follow(&mut self, price: Decimal, tick: Decimal) {

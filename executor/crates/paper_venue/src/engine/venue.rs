@@ -18,7 +18,7 @@ pub enum Outcome {
     Setup,
     Bar(BarAnswer),
     Placed(OrderId),
-    PlacedOco(ListId),
+    PlacedList(ListId),
     /// The id that the cancel request carries in its answer and event.
     Canceled {
         order: OrderId,
@@ -61,6 +61,8 @@ pub struct Venue {
     pub clock_ms: i64,
     /// User events since the last [`Venue::take_user_events`]: account and message.
     pub(crate) user_events: Vec<(usize, Value)>,
+    /// Orders that went live with the fill in hand.
+    pub(crate) released: Vec<OrderId>,
     pub(crate) market_events: Vec<MarketEvent>,
 }
 
@@ -82,6 +84,7 @@ impl Venue {
             }
             Input::Place { account, order } => self.place(self.account_id(account)?, order),
             Input::PlaceOco { account, list } => self.place_oco(self.account_id(account)?, list),
+            Input::PlaceOto { account, list } => self.place_oto(self.account_id(account)?, list),
             Input::Cancel { account, symbol, order, new_client_id } => {
                 let (account, market) = (self.account_id(account)?, self.market_id(symbol)?);
                 self.cancel(account, market, order, new_client_id.clone())
@@ -192,7 +195,7 @@ impl Venue {
         let mut open: Vec<&Order> = self
             .markets
             .iter()
-            .flat_map(|market| &market.open)
+            .flat_map(|market| market.open.iter().chain(&market.pending))
             .map(|&id| self.order(id))
             .filter(|order| order.account == account)
             .collect();

@@ -25,6 +25,7 @@ mod market_data;
 mod market_messages;
 mod market_streams;
 mod operations;
+mod order_lists;
 mod params;
 mod reports;
 mod rest;

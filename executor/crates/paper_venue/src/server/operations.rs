@@ -7,7 +7,7 @@ use super::clock::now_ms;
 use super::error::ApiError;
 use super::params::Params;
 use super::store::Store;
-use super::{futures, market_data, trading};
+use super::{futures, market_data, order_lists, trading};
 use crate::engine::{Product, Refusal, Venue};
 
 /// One request, authenticated where the operation asks for it.
@@ -75,7 +75,9 @@ const OPERATIONS: &[Operation] = &[
     get("/api/v3/orderList", "orderList.status", Access::Signed, 4, trading::order_list),
     get("/api/v3/openOrderList", "openOrderLists.status", Access::Signed, 6, trading::open_order_lists),
     post("/api/v3/order", "order.place", trading::place),
-    post("/api/v3/orderList/oco", "orderList.place.oco", trading::place_oco),
+    post("/api/v3/orderList/oco", "orderList.place.oco", order_lists::oco),
+    post("/api/v3/orderList/oto", "orderList.place.oto", order_lists::oto),
+    post("/api/v3/orderList/otoco", "orderList.place.otoco", order_lists::otoco),
     delete("/api/v3/order", "order.cancel", trading::cancel),
     delete("/api/v3/openOrders", "openOrders.cancelAll", trading::cancel_all),
     delete("/api/v3/orderList", "orderList.cancel", trading::cancel_list),

@@ -72,7 +72,7 @@ pub(crate) fn list(venue: &Venue, list: &OrderList) -> Value {
         .collect();
     let (status, order_status) = if list.done { ("ALL_DONE", "ALL_DONE") } else { ("EXEC_STARTED", "EXECUTING") };
     json!({
-        "orderListId": list.id, "contingencyType": "OCO", "listStatusType": status, "listOrderStatus": order_status,
+        "orderListId": list.id, "contingencyType": list.kind.name(), "listStatusType": status, "listOrderStatus": order_status,
         "listClientOrderId": list.client_id, "transactionTime": list.created_ms,
         "symbol": venue.symbol_of(list.market), "orders": orders,
     })

@@ -9,14 +9,14 @@ use super::operations::Call;
 use super::params::Params;
 use super::reports::{self, page};
 use crate::engine::{
-    Input, Kind, NewOco, NewOrder, Outcome, Refusal, Side, Status, Target, TimeInForce, Venue, fixed8, plain,
+    Input, Kind, MAX_TRAILING, MIN_TRAILING, NewOrder, NewTrailing, Outcome, Refusal, Side, Status, Target,
+    TimeInForce, Venue, fixed8, plain,
 };
 
 type Answer = Result<Value, ApiError>;
 
 /// Parameters of Binance's that change an order's meaning and that are not built here.
-const NOT_BUILT: [&str; 6] =
-    ["icebergQty", "trailingDelta", "pegPriceType", "aboveTrailingDelta", "belowTrailingDelta", "aboveIcebergQty"];
+const NOT_BUILT: [&str; 5] = ["icebergQty", "pegPriceType", "aboveIcebergQty", "belowIcebergQty", "workingIcebergQty"];
 
 impl Call<'_> {
     fn account_id(&self) -> Result<usize, Refusal> {
@@ -48,6 +48,7 @@ pub(crate) fn place(call: &mut Call) -> Answer {
         price: params.decimal("price")?,
         stop_price: params.decimal("stopPrice")?,
         client_id: params.client_id("newClientOrderId")?,
+        trailing: trailing(params, "trailingDelta")?,
         ..NewOrder::market(params.needed("symbol")?, needed_name::<Side>(params, "side")?)
     };
     let instant = matches!(kind, Kind::Market | Kind::Limit);
@@ -66,31 +67,6 @@ pub(crate) fn place(call: &mut Call) -> Answer {
         "RESULT" => reports::result(venue, order),
         _ => reports::full(venue, account, order),
     })
-}
-
-pub(crate) fn place_oco(call: &mut Call) -> Answer {
-    let params = call.params;
-    refuse_not_built(params)?;
-    let side = needed_name::<Side>(params, "side")?;
-    let quantity = params.decimal("quantity")?;
-    let symbol = call.symbol()?;
-    let leg = |name: &str| -> Result<NewOrder, Refusal> {
-        Ok(NewOrder {
-            kind: needed_name(params, &format!("{name}Type"))?,
-            time_in_force: time_in_force(params, &format!("{name}TimeInForce"))?,
-            quantity,
-            price: params.decimal(&format!("{name}Price"))?,
-            stop_price: params.decimal(&format!("{name}StopPrice"))?,
-            client_id: params.client_id(&format!("{name}ClientOrderId"))?,
-            ..NewOrder::market(&symbol, side)
-        })
-    };
-    let list = NewOco { client_id: params.client_id("listClientOrderId")?, above: leg("above")?, below: leg("below")? };
-    let account = call.account.to_owned();
-    let Outcome::PlacedOco(id) = call.store.submit(&Input::PlaceOco { account, list })? else {
-        unreachable!("placing an OCO gives a list")
-    };
-    Ok(reports::list_result(call.venue(), call.venue().list(id)))
 }
 
 pub(crate) fn cancel(call: &mut Call) -> Answer {
@@ -257,19 +233,28 @@ fn canceled(venue: &Venue, outcome: Outcome) -> Value {
     }
 }
 
-fn refuse_not_built(params: &Params) -> Result<(), Refusal> {
+pub(crate) fn refuse_not_built(params: &Params) -> Result<(), Refusal> {
     match NOT_BUILT.into_iter().find(|name| params.text(name).is_some()) {
         Some(name) => Err(Refusal::new(-1106, format!("Parameter '{name}' is not supported by the paper venue."))),
         None => Ok(()),
     }
 }
 
-fn needed_name<T: DeserializeOwned>(params: &Params, name: &str) -> Result<T, Refusal> {
+/// A trailing stop's distance, in basis points.
+pub(crate) fn trailing(params: &Params, name: &str) -> Result<Option<NewTrailing>, Refusal> {
+    let Some(delta) = params.integer(name)? else { return Ok(None) };
+    if !(MIN_TRAILING..=MAX_TRAILING).contains(&delta) {
+        return Err(Refusal::filter("TRAILING_DELTA"));
+    }
+    Ok(Some(NewTrailing { callback: Decimal::new(delta, 4), activation: None }))
+}
+
+pub(crate) fn needed_name<T: DeserializeOwned>(params: &Params, name: &str) -> Result<T, Refusal> {
     let code = if name == "side" { -1117 } else { -1116 };
     named(params.needed(name)?).ok_or_else(|| Refusal::new(code, format!("Invalid {name}.")))
 }
 
-fn time_in_force(params: &Params, name: &str) -> Result<Option<TimeInForce>, Refusal> {
+pub(crate) fn time_in_force(params: &Params, name: &str) -> Result<Option<TimeInForce>, Refusal> {
     let Some(text) = params.text(name) else { return Ok(None) };
     named(text).map(Some).ok_or_else(|| Refusal::new(-1115, "Invalid timeInForce."))
 }

@@ -200,7 +200,7 @@ impl Run<'_> {
         }
         let target = Target::ClientId(id.to_owned());
         match self.venue.find_order(0, 0, &target).map(|order| order.status) {
-            Some(Status::New | Status::PartiallyFilled) => "open",
+            Some(Status::PendingNew | Status::New | Status::PartiallyFilled) => "open",
             Some(Status::Filled) => "filled",
             Some(Status::Canceled) => "cancelled",
             Some(Status::Expired) => "expired",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
+use crate::engine::order::ListKind;
 use crate::engine::*;
 
 const SYMBOL: &str = "BTCUSDT";
@@ -23,6 +24,17 @@ enum Action {
         price: i64,
         stop: i64,
         by_quote: bool,
+        /// Basis points of a trailing stop; none: a plain one.
+        trailing: Option<i64>,
+    },
+    /// A working limit order by its distance from the last price, and what follows it: with `both` an OCO, else its stop alone.
+    Oto {
+        side: Side,
+        quantity: i64,
+        working: i64,
+        above: i64,
+        below: i64,
+        both: bool,
     },
     Oco {
         side: Side,
@@ -55,8 +67,9 @@ fn action() -> impl Strategy<Value = Action> {
     let tif = prop_oneof![4 => Just(TimeInForce::Gtc), 1 => Just(TimeInForce::Ioc), 1 => Just(TimeInForce::Fok)];
     // Up to all that the account can pay, and more.
     let quantity = prop_oneof![1..400i64, 1..3500i64];
-    let place = (side(), kind(), tif, quantity, -600..600i64, -600..600i64, any::<bool>()).prop_map(
-        |(side, kind, tif, quantity, price, stop, by_quote)| Action::Place {
+    let trailing = prop_oneof![3 => Just(None), 1 => (10..400i64).prop_map(Some)];
+    let place = (side(), kind(), tif, quantity, -600..600i64, -600..600i64, any::<bool>(), trailing).prop_map(
+        |(side, kind, tif, quantity, price, stop, by_quote, trailing)| Action::Place {
             side,
             kind,
             tif,
@@ -64,7 +77,11 @@ fn action() -> impl Strategy<Value = Action> {
             price,
             stop,
             by_quote,
+            trailing,
         },
+    );
+    let oto = (side(), 1..200i64, -400..200i64, 1..500i64, 1..500i64, any::<bool>()).prop_map(
+        |(side, quantity, working, above, below, both)| Action::Oto { side, quantity, working, above, below, both },
     );
     let oco = (side(), 1..200i64, 1..500i64, 1..500i64, any::<bool>())
         .prop_map(|(side, quantity, above, below, limited)| Action::Oco { side, quantity, above, below, limited });
@@ -74,6 +91,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => Just(Action::Continue),
         6 => place,
         3 => oco,
+        3 => oto,
         1 => (1..40u64).prop_map(Action::Cancel),
         1 => (1..10u64).prop_map(Action::CancelList),
     ]
@@ -146,7 +164,8 @@ impl Driver {
                 };
                 Input::Bar { symbol, interval: Interval::parse("1m").unwrap(), bar }
             }
-            Action::Place { side, kind, tif, quantity, price, stop, by_quote } => {
+            Action::Place { side, kind, tif, quantity, price, stop, by_quote, trailing } => {
+                let trailing = trailing.filter(|_| kind.is_stop_loss());
                 let by_quote = by_quote && kind == Kind::Market;
                 let order = NewOrder {
                     kind,
@@ -154,7 +173,8 @@ impl Driver {
                     quantity: (!by_quote).then_some(amount(quantity, 3)),
                     quote_quantity: by_quote.then_some(amount(quantity, 1)),
                     price: kind.has_limit().then(|| self.near(price)),
-                    stop_price: kind.has_trigger().then(|| self.near(stop)),
+                    stop_price: (kind.has_trigger() && trailing.is_none()).then(|| self.near(stop)),
+                    trailing: trailing.map(|delta| NewTrailing { callback: amount(delta, 4), activation: None }),
                     ..NewOrder::market(SYMBOL, side)
                 };
                 Input::Place { account, order }
@@ -180,6 +200,28 @@ impl Driver {
                     below: leg(below_kind, self.near(-below)),
                 };
                 Input::PlaceOco { account, list }
+            }
+            Action::Oto { side, quantity, working, above, below, both } => {
+                let order = |side: Side, kind: Kind, level: Decimal| NewOrder {
+                    kind,
+                    time_in_force: (kind == Kind::Limit).then_some(TimeInForce::Gtc),
+                    quantity: Some(amount(quantity, 3)),
+                    price: kind.has_limit().then_some(level),
+                    stop_price: kind.has_trigger().then_some(level),
+                    ..NewOrder::market(SYMBOL, side)
+                };
+                let (after, up, down) = if side == Side::Buy {
+                    (Side::Sell, Kind::LimitMaker, Kind::StopLoss)
+                } else {
+                    (Side::Buy, Kind::StopLoss, Kind::LimitMaker)
+                };
+                let list = NewOto {
+                    client_id: None,
+                    working: order(side, Kind::Limit, self.near(working)),
+                    below: order(after, down, self.near(-below)),
+                    above: both.then(|| order(after, up, self.near(above))),
+                };
+                Input::PlaceOto { account, list }
             }
             Action::Cancel(id) => Input::Cancel { account, symbol, order: Target::Id(id), new_client_id: None },
             Action::CancelList(id) => Input::CancelList { account, symbol, list: Target::Id(id) },
@@ -241,7 +283,10 @@ impl Driver {
         for order in self.venue.orders_of(0) {
             prop_assert!(order.is_open() || order.locked.is_zero(), "{:?} is done and holds money", order);
             prop_assert!(order.quote_quantity.is_some() || order.filled <= order.quantity);
-            prop_assert_eq!(order.is_open(), self.venue.markets[0].open.contains(&order.id));
+            let market = &self.venue.markets[0];
+            prop_assert_eq!(order.status == Status::PendingNew, market.pending.contains(&order.id));
+            prop_assert_eq!(order.is_open(), market.open.contains(&order.id) || market.pending.contains(&order.id));
+            prop_assert!(order.status != Status::PendingNew || order.filled.is_zero() && order.locked.is_zero());
             *locked.get_mut(if order.side == Side::Buy { "USDT" } else { "BTC" }).unwrap() += order.locked;
         }
         for (asset, total) in expected {
@@ -253,8 +298,14 @@ impl Driver {
         for list in &self.venue.lists {
             let open = list.orders.iter().filter(|&&leg| self.venue.order(leg).is_open()).count();
             prop_assert_eq!(list.done, open == 0);
-            let traded = list.orders.iter().filter(|&&leg| !self.venue.order(leg).filled.is_zero()).count();
-            prop_assert!(traded <= 1, "both legs of {:?} traded", list);
+            let has_traded = |leg: &&u64| !self.venue.order(**leg).filled.is_zero();
+            let legs = if list.kind == ListKind::Oto { &list.orders[1..] } else { &list.orders[..] };
+            prop_assert!(legs.iter().filter(has_traded).count() <= 1, "both legs of {:?} traded", list);
+            if list.kind == ListKind::Oto && self.venue.order(list.orders[0]).status != Status::Filled {
+                let waits =
+                    |leg: &u64| !self.venue.order(*leg).is_open() || self.venue.markets[0].pending.contains(leg);
+                prop_assert!(legs.iter().all(waits), "a leg of {:?} is live before its order has filled", list);
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -297,4 +298,160 @@ fn a_stop_before_the_liquidation_price_saves_the_rest() {
     swap.bar("95", "96", "80", "85");
     assert_eq!(swap.venue.accounts[0].trades.last().unwrap().price, d("91"));
     assert!(swap.wallet() > d("100"));
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    /// Moves of open, high, low and close from the last close, in ticks.
+    Bar(i64, i64, i64, i64),
+    /// Kind by number, quantity in steps, price and trigger in ticks from the last price, reduce-only, trailing basis points.
+    Place(Side, u8, i64, i64, i64, bool, i64),
+    Cancel(u64),
+    Funding(i64),
+    Leverage(u32),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let side = || prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let place = (side(), 0..7u8, 1..12_000i64, -80..80i64, -80..80i64, any::<bool>(), 10..800i64).prop_map(
+        |(side, kind, size, price, stop, reduce, trail)| Action::Place(side, kind, size, price, stop, reduce, trail),
+    );
+    prop_oneof![
+        6 => (-60..60i64, 0..120i64, 0..120i64, -60..60i64).prop_map(|(o, h, l, c)| Action::Bar(o, h, l, c)),
+        10 => place,
+        1 => (1..40u64).prop_map(Action::Cancel),
+        1 => (-100..100i64).prop_map(Action::Funding),
+        1 => (1..130u32).prop_map(Action::Leverage),
+    ]
+}
+
+impl Swap {
+    fn near(&self, ticks: i64) -> Decimal {
+        let last = self.venue.markets[0].last_price.unwrap().round_dp(1);
+        (last + Decimal::new(ticks, 1)).max(d("0.1"))
+    }
+
+    fn inputs(&mut self, action: &Action) -> Vec<Input> {
+        let (account, symbol) = ("trader".to_owned(), SYMBOL.to_owned());
+        match *action {
+            Action::Bar(open, up, down, close) => {
+                let (open, close) = (self.near(open), self.near(close));
+                let open_time_ms = self.bars * MINUTE;
+                self.bars += 1;
+                let bar = Bar {
+                    open_time_ms,
+                    close_time_ms: open_time_ms + MINUTE - 1,
+                    open,
+                    high: open.max(close) + Decimal::new(up, 1),
+                    low: (open.min(close) - Decimal::new(down, 1)).max(d("0.1")),
+                    close,
+                    volume: d("10"),
+                };
+                vec![Input::Bar { symbol, interval: Interval::parse("1m").unwrap(), bar }]
+            }
+            Action::Place(side, kind, size, price, stop, reduce_only, trail) => {
+                let kinds = [
+                    Kind::Market,
+                    Kind::Limit,
+                    Kind::LimitMaker,
+                    Kind::StopLoss,
+                    Kind::StopLossLimit,
+                    Kind::TakeProfit,
+                    Kind::StopLoss,
+                ];
+                let (kind, trails) = (kinds[kind as usize], kind == 6);
+                let callback = Decimal::new(trail, 4);
+                vec![Input::Place {
+                    account,
+                    order: NewOrder {
+                        kind,
+                        reduce_only,
+                        quantity: Some(Decimal::new(size, 2)),
+                        price: kind.has_limit().then(|| self.near(price)),
+                        time_in_force: (kind.has_limit() && kind != Kind::LimitMaker).then_some(TimeInForce::Gtc),
+                        stop_price: (kind.has_trigger() && !trails).then(|| self.near(stop)),
+                        trailing: trails.then_some(NewTrailing { callback, activation: None }),
+                        ..NewOrder::market(SYMBOL, side)
+                    },
+                }]
+            }
+            Action::Cancel(id) => vec![Input::Cancel { account, symbol, order: Target::Id(id), new_client_id: None }],
+            Action::Funding(rate) => {
+                vec![Input::Funding { symbol, rate: Decimal::new(rate, 5), time_ms: self.bars * MINUTE }]
+            }
+            Action::Leverage(leverage) => vec![Input::Leverage { account, symbol, leverage }],
+        }
+    }
+
+    fn fingerprint(&self) -> String {
+        let account = &self.venue.accounts[0];
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            account.balances, account.positions, account.trades, account.funding, self.venue.orders, self.venue.markets
+        )
+    }
+
+    /// Every cent of the wallet is accounted for, and the position is the sum of its trades.
+    fn check(&self) -> Result<(), TestCaseError> {
+        let account = &self.venue.accounts[0];
+        let trades = || account.trades.iter();
+        let wallet = d("1000")
+            + trades().map(|trade| trade.realized - trade.fee).sum::<Decimal>()
+            + account.funding.iter().map(|paid| paid.amount).sum::<Decimal>()
+            + account.insured;
+        prop_assert_eq!(self.wallet(), wallet);
+        let position: Decimal = trades().map(|trade| trade.side.signed(trade.quantity)).sum();
+        prop_assert_eq!(self.position(), position);
+        let cash: Decimal = trades().map(|trade| -trade.side.signed(trade.quantity) * trade.price).sum();
+        let held = self.venue.position(0, 0).map_or(Decimal::ZERO, |held| held.cost);
+        prop_assert_eq!(trades().map(|trade| trade.realized).sum::<Decimal>(), cash + held);
+        for order in self.venue.orders_of(0) {
+            prop_assert!(order.filled <= order.quantity && order.locked.is_zero());
+            prop_assert_eq!(order.is_open(), self.venue.markets[0].open.contains(&order.id));
+        }
+        // A reduce-only order's trade took off what was held, and no more.
+        let mut before = Decimal::ZERO;
+        for trade in trades() {
+            let after = before + trade.side.signed(trade.quantity);
+            let grew =
+                after.abs() > before.abs() || after.is_sign_positive() != before.is_sign_positive() && !after.is_zero();
+            prop_assert!(!(self.venue.order(trade.order).reduce_only && grew), "{:?} from {}", trade, before);
+            before = after;
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_wallet_and_the_position_hold_whatever_comes(actions in prop::collection::vec(action(), 1..100)) {
+        let mut swap = Swap::new();
+        let mut inputs = Vec::new();
+        for action in &actions {
+            let mut queue = swap.inputs(action);
+            while let Some(input) = queue.pop() {
+                let before = swap.fingerprint();
+                match swap.venue.apply(&input) {
+                    Err(_) => prop_assert_eq!(swap.fingerprint(), before, "a refused input changed something"),
+                    Ok(Outcome::Bar(BarAnswer { done: false, .. })) => {
+                        queue.push(Input::Continue { symbol: SYMBOL.to_owned() });
+                    }
+                    Ok(_) => {}
+                }
+                inputs.push(input);
+                swap.check()?;
+            }
+            // Nobody carries a position below the maintenance margin at the price that was seen last.
+            let margin = swap.venue.margin(0);
+            prop_assert!(swap.position().is_zero() || margin.wallet + margin.unrealized >= margin.maintenance);
+        }
+        let mut replayed = Swap::new();
+        for input in &inputs {
+            let input: Input = serde_json::from_slice(&serde_json::to_vec(input).unwrap()).unwrap();
+            let _ = replayed.venue.apply(&input);
+        }
+        prop_assert_eq!(replayed.fingerprint(), swap.fingerprint());
+    }
 }

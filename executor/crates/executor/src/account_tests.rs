@@ -1,0 +1,363 @@
+//! An account's task against a venue in memory: protection without pairs, trailing stops that the executor moves, shorts, many pieces.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use journal::Journal;
+use orders::guards::Code;
+use orders::{Kind, Limits, Market, ids};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+use venues::{Holds, Reason, VenueError};
+
+use crate::account::{Account, Handle, Surroundings};
+use crate::action::read_action;
+use crate::answer::{Answer, code_name};
+use crate::clock::now_ms;
+use crate::envelope::Command;
+use crate::fact::Entry;
+use crate::journaling::Writer;
+use crate::message::{Message, Waiter};
+use crate::model_venue::{ModelVenue, SYMBOL};
+use crate::sink::Sink;
+use crate::state::State;
+
+const NOTHING: Holds = Holds { oco: false, trailing: false };
+const PAIRS: Holds = Holds { oco: true, trailing: true };
+
+struct Desk {
+    venue: ModelVenue,
+    account: Handle,
+    journal: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn new(market: Market, holds: Holds) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal");
+        let venue = ModelVenue::new(market, holds);
+        let desk = Self { account: start(&journal, &venue, Uuid::from_u128(1)), venue, journal, _folder: folder };
+        desk.drain().await;
+        desk
+    }
+
+    /// Begins anew from a copy of the journal; the venue tells only the new task anything.
+    async fn restart(&mut self) {
+        let journal = self.journal.with_extension("restarted");
+        std::fs::copy(&self.journal, &journal).unwrap();
+        self.journal = journal;
+        self.account = start(&self.journal, &self.venue, self.account.id);
+        self.drain().await;
+    }
+
+    async fn command(&self, action: &str, payload: Value) -> Answer {
+        let (action, reason) = read_action(action, payload).unwrap();
+        let (id, issued_at_ms) = (Uuid::new_v5(&Uuid::nil(), &now_nanos()), now_ms());
+        let expires_at_ms = issued_at_ms + 30_000;
+        let (account, envelope) = (self.account.id, json!({}));
+        let command = Command { id, account, action, reason, issued_at_ms, expires_at_ms, envelope };
+        let (reply, answered) = oneshot::channel();
+        let waiter = Waiter { received: Instant::now(), reply };
+        self.account.inbox.send(Message::Command(Box::new(command), waiter)).ok().unwrap();
+        answered.await.unwrap()
+    }
+
+    async fn place(&self, side: &str, kind: &str, quantity: &str, more: Value) -> Answer {
+        let mut payload = json!({"symbol": SYMBOL, "side": side, "type": kind, "quantity": quantity});
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.command("place", payload).await
+    }
+
+    async fn drain(&self) -> Value {
+        let (reply, answered) = oneshot::channel();
+        self.account.inbox.send(Message::Drain(reply)).ok().unwrap();
+        let snapshot = tokio::time::timeout(Duration::from_secs(10), answered).await.unwrap().unwrap();
+        serde_json::to_value(snapshot).unwrap()
+    }
+
+    async fn tick(&self, price: i64) -> Value {
+        self.venue.tick(price);
+        self.drain().await
+    }
+
+    /// What was asked of the venue since the last look.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.venue.inner().asked)
+    }
+}
+
+fn now_nanos() -> [u8; 16] {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos().to_be_bytes()
+}
+
+fn start(journal: &PathBuf, venue: &ModelVenue, account: Uuid) -> Handle {
+    let (journal, records, _) = Journal::open(journal).unwrap();
+    let mut state = State::new(account, Limits::default());
+    for record in &records {
+        state.apply(&serde_json::from_slice::<Entry>(record).unwrap());
+    }
+    let around = Surroundings {
+        exchange: "paper",
+        journal: Writer::new(journal),
+        outbox: Sink::new().outbox(account),
+        inject_delay: Duration::ZERO,
+    };
+    Account::start(state, Arc::new(venue.clone()), around)
+}
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn client_id(answer: &Answer) -> String {
+    ids::client_order_id(answer.command_id.unwrap())
+}
+
+fn bracket() -> Value {
+    json!({"price": "50000", "stop_loss": "49000", "take_profit": "52000"})
+}
+
+fn short_bracket() -> Value {
+    json!({"price": "50000", "stop_loss": "51000", "take_profit": "48000"})
+}
+
+// --- spot without pairs
+
+#[tokio::test]
+async fn on_spot_the_stop_rests_and_the_target_is_watched() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), decimal("0.4"));
+    desk.drain().await;
+    assert_eq!(desk.venue.working(), ["limit buy 0.6 at 50000", "stop_loss sell 0.4 at 49000"]);
+    desk.venue.fill(&client_id(&entry), decimal("0.6"));
+    assert_eq!(desk.drain().await["unprotected"], json!([]));
+    assert_eq!(desk.venue.working(), ["stop_loss sell 0.4 at 49000", "stop_loss sell 0.6 at 49000"]);
+    desk.asked();
+    desk.tick(51_999).await;
+    assert_eq!(desk.asked(), Vec::<String>::new(), "below the target nothing is touched");
+    let snapshot = desk.tick(52_000).await;
+    // Both stops are taken back, and only then is all of it sold at once.
+    assert_eq!(
+        desk.asked(),
+        ["cancel stop_loss sell 0.4 at 49000", "cancel stop_loss sell 0.6 at 49000", "place market sell 1"]
+    );
+    assert_eq!((&snapshot["open_orders"], &snapshot["unprotected"]), (&json!([]), &json!([])));
+    assert_eq!(snapshot["positions"][0]["quantity"], "0");
+    assert_eq!(snapshot["positions"][0]["realized_pnl"], "2000");
+    desk.tick(53_000).await;
+    assert_eq!(desk.asked(), Vec::<String>::new(), "nothing is sold twice");
+}
+
+#[tokio::test]
+async fn a_watched_target_is_still_watched_after_a_restart() {
+    let mut desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    desk.drain().await;
+    desk.restart().await;
+    assert_eq!(desk.tick(52_500).await["open_orders"], json!([]));
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+}
+
+#[tokio::test]
+async fn a_stop_that_fires_while_it_is_taken_back_for_the_target_leaves_nothing_to_sell() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    desk.drain().await;
+    desk.asked();
+    // The target is seen, and before the cancel arrives the price has fallen through the stop.
+    desk.venue.tick(52_000);
+    desk.venue.tick(48_900);
+    let snapshot = desk.drain().await;
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+    assert_eq!(snapshot["open_orders"], json!([]));
+    assert!(desk.asked().iter().all(|line| !line.starts_with("place market")), "it was sold by the stop");
+}
+
+// --- swap without pairs
+
+#[tokio::test]
+async fn on_swap_both_legs_rest_and_the_one_left_over_is_cancelled() {
+    for (side, more, target, stop) in [
+        ("buy", bracket(), 52_000, "stop_loss sell 1 at 49000"),
+        ("sell", short_bracket(), 48_000, "stop_loss buy 1 at 51000"),
+    ] {
+        let desk = Desk::new(Market::Swap, NOTHING).await;
+        let entry = desk.place(side, "limit", "1", more).await;
+        desk.venue.fill(&client_id(&entry), Decimal::ONE);
+        let snapshot = desk.drain().await;
+        let opposite = if side == "buy" { "sell" } else { "buy" };
+        assert_eq!(desk.venue.working(), [format!("limit {opposite} 1 at {target}"), stop.to_owned()]);
+        assert_eq!(snapshot["positions"][0]["quantity"], if side == "buy" { "1" } else { "-1" });
+        let snapshot = desk.tick(target).await;
+        assert_eq!(desk.venue.working(), Vec::<String>::new());
+        assert_eq!(snapshot["open_orders"], json!([]));
+        assert_eq!(snapshot["positions"][0]["realized_pnl"], "2000");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_that_would_trigger_closes_the_short_at_market_and_takes_its_target_back() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    let entry = desk.place("sell", "limit", "1", short_bracket()).await;
+    desk.venue.inner().last = decimal("51500");
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    let snapshot = desk.drain().await;
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+    assert_eq!((&snapshot["open_orders"], &snapshot["unprotected"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
+async fn a_refused_target_leaves_the_stop_to_protect() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    let error = VenueError::Refused { reason: Reason::Other, code: -9, message: "no".into() };
+    desk.venue.inner().refuse = Some((Kind::Limit, error));
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    let snapshot = desk.drain().await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 49000"]);
+    assert_eq!(snapshot["unprotected"], json!([]));
+}
+
+#[tokio::test]
+async fn flatten_closes_a_short_however_large_with_reduce_only_orders() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    let entry = desk.place("sell", "limit", "12", short_bracket()).await;
+    desk.venue.fill(&client_id(&entry), decimal("12"));
+    desk.drain().await;
+    desk.asked();
+    assert_eq!(desk.command("flatten", json!({})).await.code, "accepted");
+    let snapshot = desk.drain().await;
+    // The largest market order takes 5.
+    let closed: Vec<String> = desk.asked().into_iter().filter(|line| line.starts_with("place")).collect();
+    assert_eq!(closed, ["place market buy 5", "place market buy 5", "place market buy 2"]);
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+    assert_eq!((&snapshot["open_orders"], &snapshot["unprotected"]), (&json!([]), &json!([])));
+    assert_eq!(desk.place("buy", "limit", "1", bracket()).await.code, "accepted", "and trading goes on");
+}
+
+#[tokio::test]
+async fn positions_that_the_fills_do_not_make_are_taken_from_the_venue() {
+    let mut desk = Desk::new(Market::Swap, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    assert_eq!(desk.drain().await["positions"][0]["quantity"], "1");
+    // Closed and turned round by other hands, without a trade of ours.
+    desk.venue.inner().held = decimal("-3");
+    desk.restart().await;
+    assert_eq!(desk.drain().await["positions"][0]["quantity"], "-3");
+    let answer = desk.place("sell", "market", "1", json!({"reduce_only": true})).await;
+    assert_eq!(answer.code, code_name(Code::ReduceOnly));
+    assert_eq!(desk.place("buy", "market", "3", json!({"reduce_only": true})).await.code, "accepted");
+}
+
+// --- trailing stops that the executor moves
+
+#[tokio::test]
+async fn a_trailing_stop_follows_the_price_up_and_never_down() {
+    let mut desk = Desk::new(Market::Spot, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    let trailing = desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+    assert_eq!(trailing.code, "accepted", "{}", trailing.message);
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 49500"]);
+    desk.tick(50_020).await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 49500"], "too little to be worth it");
+    desk.tick(51_000).await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 50490"]);
+    desk.tick(50_600).await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 50490"]);
+    desk.restart().await;
+    desk.tick(52_000).await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 51480"], "it goes on after a restart");
+    let snapshot = desk.tick(51_400).await;
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+    assert_eq!(snapshot["open_orders"], json!([]));
+}
+
+#[tokio::test]
+async fn a_trailing_stop_of_a_short_follows_the_price_down() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    desk.place("sell", "market", "1", json!({})).await;
+    desk.place("buy", "trailing_stop", "1", json!({"trail": "0.02", "reduce_only": true})).await;
+    assert_eq!(desk.venue.working(), ["stop_loss buy 1 at 51000"]);
+    desk.tick(49_000).await;
+    assert_eq!(desk.venue.working(), ["stop_loss buy 1 at 49980"]);
+}
+
+#[tokio::test]
+async fn a_trailing_stop_that_the_price_has_passed_while_it_was_moved_sells_at_market() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+    let error = VenueError::Refused { reason: Reason::WouldTrigger, code: -9, message: "would trigger".into() };
+    desk.venue.inner().refuse = Some((Kind::StopLoss, error));
+    desk.asked();
+    desk.tick(51_000).await;
+    assert_eq!(
+        desk.asked(),
+        ["cancel stop_loss sell 1 at 49500", "place stop_loss sell 1 at 50490", "place market sell 1"]
+    );
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+}
+
+#[tokio::test]
+async fn a_trailing_stop_is_cancelled_by_the_id_it_was_placed_under() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    let trailing = desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+    desk.tick(51_000).await;
+    let answer = desk.command("cancel", json!({"order_id": trailing.command_id})).await;
+    assert_eq!(answer.code, "accepted");
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
+    desk.tick(53_000).await;
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
+    let later = json!({"trail": "0.01", "stop_price": "55000"});
+    assert_eq!(desk.place("sell", "trailing_stop", "1", later).await.code, "venue_rejected");
+}
+
+#[tokio::test]
+async fn a_venue_that_holds_trailing_stops_gets_them_as_they_are() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+    assert_eq!(desk.venue.working(), ["trailing_stop sell 1"]);
+}
+
+// --- many pieces
+
+#[tokio::test]
+async fn an_entry_in_many_pieces_is_protected_all_along_by_a_handful_of_pairs() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    let entry = desk.place("buy", "limit", "3", bracket()).await;
+    for piece in 1..=20 {
+        desk.venue.fill(&client_id(&entry), Decimal::new(piece * 10, 3));
+        let snapshot = desk.drain().await;
+        assert_eq!(snapshot["unprotected"], json!([]));
+        let stops: Vec<String> = desk.venue.working().into_iter().filter(|line| line.starts_with("stop")).collect();
+        assert!(stops.len() <= 4, "{stops:?}");
+        let protected: Decimal = stops.iter().map(|line| decimal(line.split(' ').nth(2).unwrap())).sum();
+        assert_eq!(protected, desk.venue.inner().held);
+    }
+    let snapshot = desk.tick(52_000).await;
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
+    assert_eq!(snapshot["unprotected"], json!([]));
+}
+
+#[tokio::test]
+async fn fills_of_one_turn_share_one_pair() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.asked();
+    for _ in 0..10 {
+        desk.venue.fill(&client_id(&entry), Decimal::new(1, 1));
+    }
+    desk.drain().await;
+    assert_eq!(desk.venue.working(), ["limit sell 1 at 52000", "stop_loss sell 1 at 49000"]);
+    assert_eq!(desk.asked().len(), 2);
+}
