@@ -47,6 +47,7 @@ fn status(order: &Order) -> &'static str {
     match order.status {
         Status::New if order.kind.has_trigger() && !order.working => "Untriggered",
         Status::New => "New",
+        Status::PendingNew => "Untriggered",
         Status::PartiallyFilled => "PartiallyFilled",
         Status::Filled => "Filled",
         Status::Canceled | Status::Expired if order.kind.has_trigger() && !order.working => "Deactivated",

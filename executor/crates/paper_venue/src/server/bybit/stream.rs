@@ -20,8 +20,9 @@ use crate::server::shared::Shared;
 
 #[derive(Deserialize)]
 struct Request {
+    /// Comes back as it was sent.
     #[serde(default)]
-    req_id: String,
+    req_id: Value,
     op: String,
     #[serde(default)]
     args: Vec<Value>,
@@ -51,7 +52,7 @@ fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, is_private: bool) -> Re
 
 fn answer(shared: &Shared, outbox: &Outbox, text: &str, is_private: bool, login: &mut Option<usize>) {
     let Ok(request) = serde_json::from_str::<Request>(text) else {
-        return outbox.send(reply("", "", Err("Invalid JSON".into())));
+        return outbox.send(reply("", &Value::Null, Err("Invalid JSON".into())));
     };
     let id = &request.req_id;
     let mut store = shared.store();
@@ -92,7 +93,7 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str, is_private: bool, login:
     outbox.send(reply(&request.op, id, result));
 }
 
-fn reply(op: &str, req_id: &str, result: Result<(), String>) -> String {
+fn reply(op: &str, req_id: &Value, result: Result<(), String>) -> String {
     let success = result.is_ok();
     let message = result.err().unwrap_or_default();
     json!({"success": success, "ret_msg": message, "op": op, "req_id": req_id, "conn_id": "paper"}).to_string()
@@ -167,6 +168,7 @@ fn order_and_fill(o: &Value, category: &str) -> Vec<String> {
     let status = match o["X"].as_str() {
         Some("NEW") if is_waiting && !o["w"].as_bool().unwrap_or(false) => "Untriggered",
         Some("NEW") => "New",
+        Some("PENDING_NEW") => "Untriggered",
         Some("PARTIALLY_FILLED") => "PartiallyFilled",
         Some("FILLED") => "Filled",
         Some("REJECTED") => "Rejected",
