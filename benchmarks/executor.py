@@ -1,12 +1,13 @@
-"""Place to acknowledgement: through the executor, beside ccxt's async client at the same paper venue in the same run.
+"""The order path by stages, and place to acknowledgement beside ccxt and ccxt.pro: one paper venue, one run.
 
     python benchmarks/executor.py [--json] [--orders 300] [--journal FOLDER]
 
 Each turn places one resting limit order through the executor's HTTP interface (a signed envelope on a kept-alive
-connection; signing is measured as well) and one directly with ccxt, and cancels both (not measured). The executor
-journals and syncs each command before it sends; `--journal /dev/shm` shows it without the disk's part.
-The first row is from the command's first byte read to the order handed to the venue's connection: verified, judged,
-journaled and synced.
+connection), one with ccxt's async client (REST) and one with ccxt.pro (WebSocket API), then cancels all three (not
+measured). Stages, as the executor measures them from the moment a command's body is read: journaled (verified, judged,
+written, synced), written (the order's last byte is with the venue's socket), acknowledged (the venue's answer is read).
+`place` compares with ccxt's `create_order`: the client's call to its answer, in the process that has the socket.
+Both journals are in --journal, by default a temporary folder; `--journal /dev/shm` shows it without the disk's part.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ccxt.async_support as ccxt
+import ccxt.pro as ccxt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.executor.running_executor import Executor
 from tests.paper_venue.running_venue import PaperVenue
 
 WARM_UP = 30
+CCXT, CCXT_PRO = "ccxt async, create_order", "ccxt.pro, create_order_ws"
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.001", "price": "45000"}
 
 
@@ -58,6 +60,7 @@ def ccxt_client(venue: PaperVenue, key: str, secret: str) -> Any:
         name: url.replace("https://api.binance.com", venue.url) if isinstance(url, str) else url
         for name, url in client.urls["api"].items()
     }
+    client.urls["api"]["ws"] = {"ws-api": {"spot": venue.url.replace("http", "ws", 1) + "/ws-api/v3"}}
     return client
 
 
@@ -66,10 +69,11 @@ def elapsed_ms(begun: float) -> float:
 
 
 async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[str, list[float]]:
+    """Milliseconds of each way to place an order."""
     caller = Caller(executor)
     client = ccxt_client(venue, "key-of-carol", "secret-of-carol")
-    names = ("executor, until acknowledged", "executor, seen by a Python caller", "ccxt async")
-    times: dict[str, list[float]] = {name: [] for name in names}
+    times: dict[str, list[float]] = {"executor, Python caller": [], CCXT: [], CCXT_PRO: []}
+    resting = ("BTC/USDT", "limit", "buy", 0.001, 45000)
     try:
         await client.load_markets()
         for turn in range(orders + WARM_UP):
@@ -77,29 +81,48 @@ async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[st
             answer = caller.command("place", ORDER)
             seen = elapsed_ms(begun)
             begun = time.perf_counter()
-            placed = await client.create_order("BTC/USDT", "limit", "buy", 0.001, 45000)
+            placed = await client.create_order(*resting)
             direct = elapsed_ms(begun)
+            begun = time.perf_counter()
+            pushed = await client.create_order_ws(*resting)
+            over_socket = elapsed_ms(begun)
             if turn >= WARM_UP:
-                times["executor, until acknowledged"].append(answer["latency_ms"])
-                times["executor, seen by a Python caller"].append(seen)
-                times["ccxt async"].append(direct)
+                for name, value in zip(times, (seen, direct, over_socket), strict=True):
+                    times[name].append(value)
             caller.command("cancel", {"order_id": answer["command_id"]})
-            await client.cancel_order(placed["id"], "BTC/USDT")
+            for order in (placed, pushed):
+                await client.cancel_order(order["id"], "BTC/USDT")
     finally:
         await client.close()
     return times
 
 
-def figures(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    ccxt_p50 = statistics.median(times["ccxt async"])
+def stages(log: str, orders: int) -> dict[str, list[float]]:
+    """What the executor measured, milliseconds."""
+    pattern = r"placed .*?journaled_us=(\d+) written_us=(\d+) acknowledged_us=(\d+)"
+    rows = [[int(us) / 1000 for us in row] for row in re.findall(pattern, log)[-orders:]]
+    if len(rows) < orders:
+        raise SystemExit("orders did not go over the WebSocket API: see the executor's log")
     return {
-        name: {
-            "p50_ms": round(statistics.median(values), 3),
-            "p99_ms": round(statistics.quantiles(values, n=100)[98], 3),
-            "times_faster_than_ccxt": round(ccxt_p50 / statistics.median(values), 1),
-        }
-        for name, values in times.items()
+        "command in -> journaled": [journaled for journaled, _, _ in rows],
+        "command in -> written": [written for _, written, _ in rows],
+        "command in -> acknowledged": [acknowledged for _, _, acknowledged in rows],
+        "place -> written": [written - journaled for journaled, written, _ in rows],
+        "place -> acknowledged": [acknowledged - journaled for journaled, _, acknowledged in rows],
     }
+
+
+def figures(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    def row(values: list[float]) -> dict[str, float]:
+        p50 = statistics.median(values)
+        return {
+            "p50_ms": round(p50, 3),
+            "p99_ms": round(statistics.quantiles(values, n=100)[98], 3),
+            "times_faster_than_ccxt": round(statistics.median(times[CCXT]) / p50, 1),
+            "times_faster_than_ccxt_pro": round(statistics.median(times[CCXT_PRO]) / p50, 1),
+        }
+
+    return {name: row(values) for name, values in times.items()}
 
 
 def main() -> None:
@@ -121,8 +144,7 @@ def main() -> None:
             venue.bar("50000", "50000", "50000", "50000")
             executor.start()
             times = asyncio.run(measure(options.orders, venue, executor))
-            handed = re.findall(r"handed to the connection.*?us=(\d+)", executor.text())[-options.orders :]
-            result = figures({"executor, until handed over": [int(us) / 1000 for us in handed]} | times)
+            result = figures(stages(executor.text(), options.orders) | times)
         finally:
             if executor.process is not None and executor.process.poll() is None:
                 executor.stop()
@@ -130,9 +152,10 @@ def main() -> None:
     if options.json:
         print(json.dumps({"orders": options.orders, "place_to_ack": result}))
         return
-    print(f"{'place to acknowledgement':36} {'p50 ms':>9} {'p99 ms':>9} {'x ccxt':>8}")
+    print(f"{'p50 and p99 in ms':30} {'p50':>8} {'p99':>8} {'x ccxt':>8} {'x ccxt.pro':>10}")
     for name, row in result.items():
-        print(f"{name:36} {row['p50_ms']:9.3f} {row['p99_ms']:9.3f} {row['times_faster_than_ccxt']:8.1f}")
+        fields = row["p50_ms"], row["p99_ms"], row["times_faster_than_ccxt"], row["times_faster_than_ccxt_pro"]
+        print(f"{name:30} {fields[0]:8.3f} {fields[1]:8.3f} {fields[2]:8.1f} {fields[3]:10.1f}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 
 
 class FaultyProxy:
-    """Listens on a free port; `seen` are the first two words of every HTTP request that came in."""
+    """Listens on a free port; `seen` are the requests that came in: "POST /path", or a WebSocket's "order.place"."""
 
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
@@ -23,7 +24,7 @@ class FaultyProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_next(self, what: str, request: str) -> None:
-        """Loses the next `request` ("POST /path"): the "request" itself, or only the "answer" to it."""
+        """Loses the next `request` (as `seen` has it): the "request" itself, or only the "answer" to it."""
         with self._lock:
             self._faults.append((what, request))
 
@@ -60,9 +61,8 @@ class FaultyProxy:
             mute = threading.Event()
             threading.Thread(target=self._pass_answers, args=(venue, client, mute), daemon=True).start()
             while data := client.recv(65536):
-                words = data.split(b"\r\n", 1)[0].decode(errors="replace").split(" ")
-                request = " ".join(words[:2]).split("?")[0]
-                if words[0] in ("GET", "POST", "DELETE"):
+                request = request_in(data)
+                if request:
                     self.seen.append(request)
                 fault = self._take(request)
                 if fault == "request":
@@ -89,6 +89,21 @@ class FaultyProxy:
                     self._faults.remove(fault)
                     return fault[0]
         return None
+
+
+def request_in(data: bytes) -> str:
+    """What is asked for: by HTTP, or in a masked text frame (one frame at a time: nobody here asks twice at once)."""
+    words = data.split(b"\r\n", 1)[0].decode(errors="replace").split(" ")
+    if words[0] in ("GET", "POST", "DELETE"):
+        return " ".join(words[:2]).split("?")[0]
+    if data[:1] != b"\x81":
+        return ""
+    at = 4 if data[1] & 0x7F == 126 else 2
+    mask, masked = data[at : at + 4], data[at + 4 :]
+    text = bytes(byte ^ mask[i % 4] for i, byte in enumerate(masked))
+    with contextlib.suppress(ValueError):
+        return str(json.loads(text).get("method", ""))
+    return ""
 
 
 def shut(end: socket.socket) -> None:

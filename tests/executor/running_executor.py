@@ -37,6 +37,8 @@ class Executor:
             "database_url": database_url,
             "journal": str(folder / "executor.journal"),
             "token": TOKEN,
+            # Without a database nobody gives a lease.
+            "lease_s": 0 if database_url == NOWHERE else 30,
             "command_keys": [
                 {"key_id": "test", "public_key": base64.b64encode(self.key.public_key().public_bytes_raw()).decode()}
             ],

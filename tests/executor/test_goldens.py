@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def recorded() -> Iterator[Any]:
-    for venue in ("bybit", "okx"):
+    for venue in ("binance", "bybit", "okx"):
         golden = json.loads((GOLDENS / f"{venue}.json").read_text()) if GOLDENS.is_dir() else {"cases": []}
         common = {name: golden.get(name) for name in ("exchange", "timestamp", "credentials")}
         for case in golden["cases"]:

@@ -146,19 +146,19 @@ def test_a_lost_answer_is_asked_for_and_the_order_not_sent_again(
     proxied: tuple[FaultyProxy, Executor], paper_venue: PaperVenue
 ) -> None:
     proxy, executor = proxied
-    proxy.lose_next("answer", "POST /api/v3/order")
+    proxy.lose_next("answer", "order.place")
     answer = executor.place(price="45000")
     assert (answer["status"], answer["code"]) == ("unknown", "unknown")
     executor.until(lambda: [order["status"] for order in executor.snapshot()["open_orders"]] == ["open"])
     assert client_ids(paper_venue) == [answer["order"]["client_order_id"]]
-    assert proxy.seen.count("POST /api/v3/order") == 1
+    assert proxy.seen.count("order.place") == 1
 
 
 def test_a_lost_request_is_freed_after_the_venue_has_said_so_for_long_enough(
     proxied: tuple[FaultyProxy, Executor], paper_venue: PaperVenue
 ) -> None:
     proxy, executor = proxied
-    proxy.lose_next("request", "POST /api/v3/order")
+    proxy.lose_next("request", "order.place")
     begun = time.monotonic()
     answer = executor.place(price="45000")
     assert answer["status"] == "unknown"
@@ -166,7 +166,7 @@ def test_a_lost_request_is_freed_after_the_venue_has_said_so_for_long_enough(
     executor.until(lambda: executor.snapshot()["open_orders"] == [])
     assert time.monotonic() - begun >= 5, "a venue's `no such order` is not believed before its consistency delay"
     assert client_ids(paper_venue) == []
-    assert proxy.seen.count("POST /api/v3/order") == 1
+    assert proxy.seen.count("order.place") == 1
 
 
 def test_protection_whose_request_was_lost_is_placed_once(
@@ -174,7 +174,7 @@ def test_protection_whose_request_was_lost_is_placed_once(
 ) -> None:
     proxy, executor = proxied
     entry = executor.place(quantity="0.1", **BRACKET)
-    proxy.lose_next("request", "POST /api/v3/orderList/oco")
+    proxy.lose_next("request", "orderList.place.oco")
     desk = Desk(paper_venue, executor)
     desk.bar("50100", "50200", "49900", "50100")
 

@@ -49,6 +49,7 @@ PROGRAM = {"agent_checkpoints"}  # no client sees it
 WRITABLE = {
     ("trading_sessions", "INSERT"): {"id", "user_id", "session_name", "strategy_config"},
     ("trading_sessions", "UPDATE"): {"session_name", "strategy_config", "end_time"},
+    ("portfolios", "UPDATE"): {"kill_switch"},
 }
 TABLES = (
     "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f')"

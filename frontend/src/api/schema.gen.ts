@@ -425,7 +425,7 @@ export interface components {
              * Pattern Types
              * @description default: all
              */
-            pattern_types?: ("swing_high" | "swing_low" | "equal_highs" | "equal_lows" | "bos" | "choch" | "order_block" | "breaker_block" | "fvg" | "ifvg")[] | null;
+            pattern_types?: ("swing_high" | "swing_low" | "equal_highs" | "equal_lows" | "bos" | "choch" | "order_block" | "breaker_block" | "fvg" | "ifvg" | "previous_day_high" | "previous_day_low" | "previous_week_high" | "previous_week_low" | "previous_month_high" | "previous_month_low" | "liquidity_sweep" | "liquidity_taken" | "premium_entered" | "equilibrium_entered" | "discount_entered" | "range_zone_left" | "strong_high" | "strong_low" | "weak_high" | "weak_low" | "ote_entered" | "displacement" | "inducement" | "asian_session_open" | "london_session_open" | "new_york_session_open" | "asian_kill_zone_open" | "london_kill_zone_open" | "new_york_kill_zone_open" | "london_close_kill_zone_open")[] | null;
             /**
              * Exchange
              * @description default: the one with the newest bar
@@ -508,9 +508,9 @@ export interface components {
             scale: "internal" | "swing" | "";
             /**
              * Direction
-             * @enum {string}
+             * @description empty where there is none, as of a session
              */
-            direction: "bullish" | "bearish";
+            direction: ("bullish" | "bearish") | "";
             /**
              * Anchor
              * @description index, among the bars looked at, of the bar where the thing lies
@@ -628,7 +628,8 @@ export interface components {
         };
         /**
          * LiquidityLevel
-         * @description A price where orders rest: a pivot or a pool of equal ones that no wick has passed since.
+         * @description A price where orders rest: a pivot, a pool of equal ones, or the end of a day, week or month before this one,
+         *     that no wick has passed since.
          */
         LiquidityLevel: {
             /**
@@ -640,7 +641,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "swing_high" | "swing_low" | "equal_highs" | "equal_lows";
+            kind: "swing_high" | "swing_low" | "equal_highs" | "equal_lows" | "previous_day_high" | "previous_day_low" | "previous_week_high" | "previous_week_low" | "previous_month_high" | "previous_month_low";
             /**
              * Scale
              * @enum {string}
@@ -890,7 +891,7 @@ export interface components {
              * Pattern Type
              * @enum {string}
              */
-            pattern_type: "swing_high" | "swing_low" | "equal_highs" | "equal_lows" | "bos" | "choch" | "order_block" | "breaker_block" | "fvg" | "ifvg";
+            pattern_type: "swing_high" | "swing_low" | "equal_highs" | "equal_lows" | "bos" | "choch" | "order_block" | "breaker_block" | "fvg" | "ifvg" | "previous_day_high" | "previous_day_low" | "previous_week_high" | "previous_week_low" | "previous_month_high" | "previous_month_low" | "liquidity_sweep" | "liquidity_taken" | "premium_entered" | "equilibrium_entered" | "discount_entered" | "range_zone_left" | "strong_high" | "strong_low" | "weak_high" | "weak_low" | "ote_entered" | "displacement" | "inducement" | "asian_session_open" | "london_session_open" | "new_york_session_open" | "asian_kill_zone_open" | "london_kill_zone_open" | "new_york_kill_zone_open" | "london_close_kill_zone_open";
             /**
              * Scale
              * @enum {string}
@@ -898,9 +899,9 @@ export interface components {
             scale: "internal" | "swing" | "";
             /**
              * Direction
-             * @enum {string}
+             * @description empty where there is none, as of a session
              */
-            direction: "bullish" | "bearish";
+            direction: ("bullish" | "bearish") | "";
             /** Top */
             top: number;
             /** Bottom */
@@ -911,7 +912,7 @@ export interface components {
             confirmed_ms: number;
             /**
              * Active
-             * @description a zone that has not ended, a pivot that is not broken; a break always stands
+             * @description a zone that has not ended, a pivot that is not broken, a session that is open, the newest of what says where the market is; what happened at one bar, such as a break, always stands
              */
             active: boolean;
             /**
@@ -1394,7 +1395,9 @@ export interface components {
         };
         /**
          * SwingRange
-         * @description The range from the last swing low to the last swing high, and where the last close lies in it.
+         * @description The trailing swing range, and where the last close lies in it.
+         *
+         *     From the lowest low since the bar of the last swing low to the highest high since the bar of the last swing high.
          */
         SwingRange: {
             /** High */
@@ -1403,7 +1406,7 @@ export interface components {
             low: number;
             /**
              * Position
-             * @description 0 at the low, 1 at the high; outside of it after a break
+             * @description 0 at the low, 1 at the high
              */
             position: number;
             /**

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { answer, api } from "../api/client";
 import { CandleChart, type Level, type Mark } from "../chart/candle-chart";
-import { isActive, layerOf, type Zone } from "../chart/zones";
+import { isActive, type Layer, lookOf, type Zone } from "../chart/zones";
 import { Empty, Panel, Problem, Skeleton } from "../components/parts";
 import { Freshness } from "../components/time";
 import { useExecutions, useOpenOrders, usePortfolios, useSessions } from "../live/rows";
@@ -10,6 +10,7 @@ import { formatDecimal } from "../money";
 import { type Market, type Timeframe, timeframeMs, useChartData } from "../trading/chart-data";
 import { Explain } from "../trading/explain";
 import { defaultLayers, type LayerChoice, Layers } from "../trading/layers";
+import { Standing } from "../trading/standing";
 import { OpenOrders, Positions } from "../trading/tables";
 import { Ticket } from "../trading/ticket";
 
@@ -22,12 +23,15 @@ const origin: Record<string, string> = {
   replay: "REPLAY of recorded bars",
 };
 
+// These are never hidden for being over: they say what happened.
+const lasting = new Set<Layer>(["structure", "swings", "sweeps", "context", "sessions", "kill_zones"]);
+
 function visible(zones: Zone[], choice: LayerChoice): Zone[] {
   return zones.filter((zone) => {
-    const layer = layerOf[zone.kind];
+    const layer = lookOf(zone.kind)?.layer;
     if (!layer || !choice.layers[layer]) return false;
     if (zone.scale === "internal" && !choice.internal) return false;
-    return choice.ended || isActive(zone) || layer === "structure" || layer === "swings";
+    return choice.ended || isActive(zone) || lasting.has(layer);
   });
 }
 
@@ -136,6 +140,7 @@ export default function Trading() {
             </fieldset>
             <Layers choice={choice} change={setChoice} />
           </div>
+          <Standing structure={detection.data?.market_structure} zones={zones} explain={setZone} />
           {bars.data ? (
             <CandleChart
               key={shownFrame}

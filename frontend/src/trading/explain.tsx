@@ -13,16 +13,18 @@ export function Explain({ zone }: { zone: Zone | null }) {
   return (
     <div className="min-h-16 text-xs" aria-live="polite" data-testid="explanation">
       <p className="font-medium text-sm">
-        <span className={zone.direction === "bullish" ? "text-up" : "text-down"}>
-          {zone.direction === "bullish" ? "▲" : "▼"}
-        </span>{" "}
+        {zone.direction && (
+          <span className={zone.direction === "bullish" ? "text-up" : "text-down"}>
+            {zone.direction === "bullish" ? "▲ " : "▼ "}
+          </span>
+        )}
         {titleOf(zone.kind)}
         {zone.scale && <span className="text-soft"> · {zone.scale}</span>} ·{" "}
         {zone.top === zone.bottom ? zone.top : `${zone.bottom} – ${zone.top}`}
       </p>
       <p className="mt-1">{first?.rule}</p>
       <p className="mt-1 text-soft">
-        Lies at the bar of {formatTime(zone.fromMs)}; first known at the close of the bar of{" "}
+        Lies at the bar of {formatTime(first?.anchor_ms)}; first known at the close of the bar of{" "}
         {formatTime(first?.confirmed_ms)} UTC. Event {zone.id}.
       </p>
       {later.length > 0 && (

@@ -7,7 +7,17 @@ export interface LayerChoice {
 }
 
 export const defaultLayers: LayerChoice = {
-  layers: { swings: true, structure: true, order_blocks: true, gaps: true, liquidity: true },
+  layers: {
+    swings: true,
+    structure: true,
+    order_blocks: true,
+    gaps: true,
+    liquidity: true,
+    sweeps: false,
+    context: false,
+    sessions: false,
+    kill_zones: false,
+  },
   ended: false,
   internal: false,
 };
@@ -17,7 +27,11 @@ const labels: [Layer, string][] = [
   ["structure", "BOS / CHoCH"],
   ["order_blocks", "Order blocks"],
   ["gaps", "FVGs"],
-  ["liquidity", "Equal highs/lows"],
+  ["liquidity", "Levels"],
+  ["sweeps", "Sweeps"],
+  ["context", "Context"],
+  ["sessions", "Sessions"],
+  ["kill_zones", "Kill zones"],
 ];
 
 function Switch({ label, on, set }: { label: string; on: boolean; set: (on: boolean) => void }) {

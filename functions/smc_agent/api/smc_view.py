@@ -20,8 +20,46 @@ PatternType = Literal[
     "breaker_block",
     "fvg",
     "ifvg",
+    "previous_day_high",
+    "previous_day_low",
+    "previous_week_high",
+    "previous_week_low",
+    "previous_month_high",
+    "previous_month_low",
+    "liquidity_sweep",
+    "liquidity_taken",
+    "premium_entered",
+    "equilibrium_entered",
+    "discount_entered",
+    "range_zone_left",
+    "strong_high",
+    "strong_low",
+    "weak_high",
+    "weak_low",
+    "ote_entered",
+    "displacement",
+    "inducement",
+    "asian_session_open",
+    "london_session_open",
+    "new_york_session_open",
+    "asian_kill_zone_open",
+    "london_kill_zone_open",
+    "new_york_kill_zone_open",
+    "london_close_kill_zone_open",
 ]
 PATTERN_TYPES: tuple[str, ...] = get_args(PatternType)
+# These are also what becomes of the level that they refer to, and are told with it.
+OF_A_LEVEL = ("liquidity_sweep", "liquidity_taken")
+# Of each row only the newest stands: where the market is now.
+STATES: tuple[tuple[str, ...], ...] = (
+    ("previous_day_high",), ("previous_day_low",),
+    ("previous_week_high",), ("previous_week_low",),
+    ("previous_month_high",), ("previous_month_low",),
+    ("premium_entered", "equilibrium_entered", "discount_entered", "range_zone_left"),
+    ("strong_high", "weak_high"),
+    ("strong_low", "weak_low"),
+)  # fmt: skip
+_STATE_OF = {kind: row for row in STATES for kind in row}
 Direction = Literal["bullish", "bearish"]
 Scale = Literal["internal", "swing", ""]
 
@@ -32,7 +70,7 @@ class EventView(BaseModel):
     id: int
     kind: str = Field(examples=["order_block_mitigated"])
     scale: Scale
-    direction: Direction
+    direction: Direction | Literal[""] = Field(description="empty where there is none, as of a session")
     anchor: int = Field(description="index, among the bars looked at, of the bar where the thing lies")
     confirmed: int = Field(description="index of the bar at whose close it was first known")
     anchor_ms: int = Field(description="open time of the anchor bar, epoch ms")
@@ -49,22 +87,29 @@ class Pattern(BaseModel):
     id: int = Field(description="of its event")
     pattern_type: PatternType
     scale: Scale
-    direction: Direction
+    direction: Direction | Literal[""] = Field(description="empty where there is none, as of a session")
     top: float
     bottom: float
     anchor_ms: int
     confirmed_ms: int
-    active: bool = Field(description="a zone that has not ended, a pivot that is not broken; a break always stands")
+    active: bool = Field(
+        description="a zone that has not ended, a pivot that is not broken, a session that is open, the newest of what"
+        " says where the market is; what happened at one bar, such as a break, always stands"
+    )
     confidence: float | None = Field(
         description="share of like patterns that reached their target first, out of sample; null without an estimate"
     )
 
 
 class LiquidityLevel(BaseModel):
-    """A price where orders rest: a pivot or a pool of equal ones that no wick has passed since."""
+    """A price where orders rest: a pivot, a pool of equal ones, or the end of a day, week or month before this one,
+    that no wick has passed since."""
 
     id: int = Field(description="of its event")
-    kind: Literal["swing_high", "swing_low", "equal_highs", "equal_lows"]
+    kind: Literal[
+        "swing_high", "swing_low", "equal_highs", "equal_lows", "previous_day_high", "previous_day_low",
+        "previous_week_high", "previous_week_low", "previous_month_high", "previous_month_low",
+    ]  # fmt: skip
     scale: Scale
     side: Literal["buy_side", "sell_side"] = Field(description="buy_side: stops of shorts, above highs")
     price: float = Field(description="the outer level, the one to be passed")
@@ -89,11 +134,13 @@ class Structure(BaseModel):
 
 
 class SwingRange(BaseModel):
-    """The range from the last swing low to the last swing high, and where the last close lies in it."""
+    """The trailing swing range, and where the last close lies in it.
+
+    From the lowest low since the bar of the last swing low to the highest high since the bar of the last swing high."""
 
     high: float
     low: float
-    position: float = Field(description="0 at the low, 1 at the high; outside of it after a break")
+    position: float = Field(description="0 at the low, 1 at the high")
     zone: Literal["premium", "equilibrium", "discount", "between"] = Field(
         description="premium: top 5 %; equilibrium: 47.5-52.5 %; discount: bottom 5 %"
     )
@@ -129,20 +176,22 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
 
     Of `wanted` types only, and of those what became known in the newest `limit` bars, with what still stands from
     before and all that belongs to it."""
-    from smc_agent.detection import DetectionParams, active_zones, rule_text
+    from smc_agent.detection import ZONES, DetectionParams, active_zones, rule_text
 
     params = DetectionParams()
     active = {event.id for event in active_zones(events)}
     broken = {event.ref for event in events if event.kind in ("bos", "choch")}
-    levels = _liquidity(bars, events)
+    over = {event.ref for event in events if event.kind.endswith(("_session_close", "_zone_close", "_taken"))}
+    newest = {_STATE_OF[event.kind]: event.id for event in events if event.kind in _STATE_OF}
+    levels = _liquidity(bars, events, newest)
     begins = len(bars) - limit
-    standing = active | {level.id for level in levels}
+    standing = active | {level.id for level in levels} | set(newest.values())
     shown: set[int] = set()
     origin: dict[int, str] = {}  # event -> kind of the pattern it belongs to
     for event in events:
-        belongs = event.kind if event.kind in PATTERN_TYPES else origin.get(-1 if event.ref is None else event.ref, "")
-        origin[event.id] = belongs
-        later = event.kind not in PATTERN_TYPES and event.ref in shown
+        opens = event.kind in PATTERN_TYPES and event.kind not in OF_A_LEVEL
+        origin[event.id] = event.kind if opens else origin.get(-1 if event.ref is None else event.ref, "")
+        later = not opens and event.ref in shown
         if event.confirmed >= begins or event.id in standing or later:
             shown.add(event.id)
     told = [event for event in events if event.id in shown]
@@ -150,7 +199,14 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
     time = bars.time.tolist()
 
     def pattern(event: "Event") -> Pattern:
-        stands = event.id not in broken if event.kind.startswith(("swing_", "equal_")) else event.id in active
+        if event.kind in ZONES:
+            stands = event.id in active
+        elif event.kind in _STATE_OF:
+            stands = newest[_STATE_OF[event.kind]] == event.id and event.id not in over
+        elif event.kind.startswith(("swing_", "equal_")):
+            stands = event.id not in broken
+        else:
+            stands = event.id not in over
         return Pattern.model_construct(
             id=event.id,
             pattern_type=event.kind,
@@ -160,7 +216,7 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
             bottom=event.bottom,
             anchor_ms=time[event.anchor],
             confirmed_ms=time[event.confirmed],
-            active=stands or event.kind in ("bos", "choch"),
+            active=stands,
             confidence=None,
         )
 
@@ -184,12 +240,12 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
                 rule=rules[event.kind],
             )
             for event in told
-            if origin[event.id] in wanted
+            if origin[event.id] in wanted or event.kind in wanted
         ],
     )
 
 
-def _liquidity(bars: "Bars", events: "list[Event]") -> list[LiquidityLevel]:
+def _liquidity(bars: "Bars", events: "list[Event]", newest: dict[tuple[str, ...], int]) -> list[LiquidityLevel]:
     if not len(bars):
         return []
     # Highest high and lowest low after each bar: a level that lies beyond them was never passed.
@@ -197,9 +253,14 @@ def _liquidity(bars: "Bars", events: "list[Event]") -> list[LiquidityLevel]:
     after_low = np.append(np.minimum.accumulate(bars.low[::-1])[::-1][1:], np.inf)
     levels = []
     for event in events:
-        if event.kind in ("swing_high", "equal_highs") and after_high[event.anchor] <= event.top:
+        if event.kind.startswith("previous_"):
+            if newest[_STATE_OF[event.kind]] != event.id:
+                continue
+        elif event.kind not in ("swing_high", "swing_low", "equal_highs", "equal_lows"):
+            continue
+        if event.direction == "bearish" and after_high[event.anchor] <= event.top:
             side, price = "buy_side", event.top
-        elif event.kind in ("swing_low", "equal_lows") and after_low[event.anchor] >= event.bottom:
+        elif event.direction == "bullish" and after_low[event.anchor] >= event.bottom:
             side, price = "sell_side", event.bottom
         else:
             continue
@@ -244,7 +305,8 @@ def _range(bars: "Bars", events: "list[Event]") -> SwingRange | None:
     pivots = {event.kind: event for event in events if event.scale == "swing" and event.kind.startswith("swing_")}
     if "swing_high" not in pivots or "swing_low" not in pivots:
         return None
-    high, low = pivots["swing_high"].top, pivots["swing_low"].bottom
+    high = float(bars.high[pivots["swing_high"].anchor :].max())
+    low = float(bars.low[pivots["swing_low"].anchor :].min())
     if high <= low:
         return None
     position = (float(bars.close[-1]) - low) / (high - low)

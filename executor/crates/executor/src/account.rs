@@ -12,9 +12,11 @@ use uuid::Uuid;
 use venues::{Running, Venue};
 
 use crate::clock::now_ms;
+use crate::controlling::{Control, Controls};
 use crate::draining::DrainWait;
 use crate::fact::{Entry, Fact};
 use crate::journaling::{Batch, Then, Writer};
+use crate::lease::Lease;
 use crate::message::{Done, Message, Waiter, Wake};
 use crate::row::Row;
 use crate::rows::rows_of;
@@ -56,6 +58,7 @@ pub struct Account {
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
     pub generation: u64,
     stopping: Option<oneshot::Sender<()>>,
+    pub controls: Controls,
 }
 
 /// The way to an account's task.
@@ -63,6 +66,14 @@ pub struct Account {
 pub struct Handle {
     pub id: Uuid,
     pub inbox: UnboundedSender<Message>,
+    pub lease: Lease,
+}
+
+impl Handle {
+    pub fn control(&self, control: Control) {
+        // The account's task ends with the process only.
+        let _ = self.inbox.send(Message::Control(control));
+    }
 }
 
 /// What an account needs of the program around it.
@@ -71,6 +82,7 @@ pub struct Surroundings {
     pub journal: Writer,
     pub outbox: Outbox,
     pub inject_delay: Duration,
+    pub lease: Lease,
 }
 
 impl Account {
@@ -78,14 +90,15 @@ impl Account {
     pub fn start(state: State, venue: Arc<dyn Venue>, around: Surroundings) -> Handle {
         let (inbox, messages) = unbounded_channel();
         let (pings, ping_requests) = unbounded_channel();
-        let handle = Handle { id: state.account, inbox: inbox.clone() };
+        let handle = Handle { id: state.account, inbox: inbox.clone(), lease: around.lease.clone() };
         let stream_inbox = inbox.clone();
         let deliver = Box::new(move |event| {
             let _ = stream_inbox.send(Message::Stream(event));
         });
         let stream = venue.user_stream(deliver, ping_requests);
-        let clock = Arc::clone(&venue);
+        let (clock, lease) = (Arc::clone(&venue), around.lease.clone());
         tokio::spawn(async move {
+            lease.begun().await;
             // The stream's subscription is stamped with the venue's time, so that is measured first.
             while let Err(error) = clock.measure_clock().await {
                 tracing::warn!(%error, "the venue's clock could not be measured; trying again");
@@ -119,6 +132,7 @@ impl Account {
             stream_up: false,
             generation: 0,
             stopping: None,
+            controls: Controls::new(around.lease),
         };
         tokio::spawn(account.run(messages, prices));
         handle
@@ -179,6 +193,7 @@ impl Account {
             Message::Written(facts) => {
                 self.record_quietly(Fact::Written { facts });
             }
+            Message::Control(control) => self.control(control),
             Message::Stop(done) => self.stopping = Some(done),
         }
     }

@@ -20,6 +20,7 @@ use crate::clock::now_ms;
 use crate::envelope::Command;
 use crate::fact::Entry;
 use crate::journaling::Writer;
+use crate::lease::Lease;
 use crate::message::{Message, Waiter};
 use crate::model_venue::{ModelVenue, SYMBOL};
 use crate::sink::Sink;
@@ -59,7 +60,7 @@ impl Desk {
         let (id, issued_at_ms) = (Uuid::new_v5(&Uuid::nil(), &now_nanos()), now_ms());
         let expires_at_ms = issued_at_ms + 30_000;
         let (account, envelope) = (self.account.id, json!({}));
-        let command = Command { id, account, action, reason, issued_at_ms, expires_at_ms, envelope };
+        let command = Command { id, account, action, reason, trace: None, issued_at_ms, expires_at_ms, envelope };
         let (reply, answered) = oneshot::channel();
         let waiter = Waiter { received: Instant::now(), reply };
         self.account.inbox.send(Message::Command(Box::new(command), waiter)).ok().unwrap();
@@ -105,6 +106,7 @@ fn start(journal: &PathBuf, venue: &ModelVenue, account: Uuid) -> Handle {
         journal: Writer::new(journal),
         outbox: Sink::new().outbox(account),
         inject_delay: Duration::ZERO,
+        lease: Lease::new(Duration::ZERO, true),
     };
     Account::start(state, Arc::new(venue.clone()), around)
 }
@@ -178,6 +180,25 @@ async fn a_stop_that_fires_while_it_is_taken_back_for_the_target_leaves_nothing_
     assert_eq!(desk.venue.inner().held, Decimal::ZERO);
     assert_eq!(snapshot["open_orders"], json!([]));
     assert!(desk.asked().iter().all(|line| !line.starts_with("place market")), "it was sold by the stop");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_for_the_target_is_sold_only_once_the_venue_has_let_it_go() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), decimal("0.4"));
+    desk.drain().await;
+    desk.asked();
+    // A further fill comes while the cancel is under way: it gets its own stop, and nothing is sold yet.
+    desk.venue.tick(52_000);
+    desk.venue.fill(&client_id(&entry), decimal("0.6"));
+    desk.drain().await;
+    assert_eq!(
+        desk.asked(),
+        ["cancel stop_loss sell 0.4 at 49000", "place stop_loss sell 0.6 at 49000", "place market sell 0.4"]
+    );
+    desk.tick(52_000).await;
+    assert_eq!(desk.venue.inner().held, Decimal::ZERO);
 }
 
 // --- swap without pairs

@@ -20,6 +20,23 @@ pub enum Action {
     SetLimits(Limits),
 }
 
+impl Action {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Place(_) => "place",
+            Self::PlaceOco(_) => "place_oco",
+            Self::Replace(_) => "replace",
+            Self::Cancel { .. } => "cancel",
+            Self::CancelAll { .. } => "cancel_all",
+            Self::Flatten { .. } => "flatten",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Kill { .. } => "kill",
+            Self::SetLimits(_) => "set_limits",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {

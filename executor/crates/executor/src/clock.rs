@@ -12,6 +12,14 @@ pub fn system_time(ms: i64) -> SystemTime {
     if ms < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
+/// As [`parse_iso`] reads it.
+pub fn iso(ms: i64) -> String {
+    let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let (year, month, day) = date(days);
+    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{:03}Z", rest / 1000 % 60, rest % 1000)
+}
+
 /// Reads `2026-11-22T15:04:05.678Z`, and nothing looser: the signature is over the text.
 pub fn parse_iso(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -43,6 +51,19 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// The other way round.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * from_march + 2) / 5 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +73,18 @@ mod tests {
         assert_eq!(parse_iso("1970-01-01T00:00:00.000Z"), Some(0));
         assert_eq!(parse_iso("2000-02-29T12:34:56.789Z"), Some(951_827_696_789));
         assert_eq!(parse_iso("2026-11-22T15:04:05.678Z"), Some(1_795_359_845_678));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for day in (-800_000..800_000).step_by(37) {
+            let ms = day * 86_400_000 + 45_296_789;
+            let text = iso(ms);
+            if text.len() == 24 && !text.starts_with('-') {
+                assert_eq!(parse_iso(&text), Some(ms), "{text}");
+            }
+        }
+        assert_eq!(iso(951_827_696_789), "2000-02-29T12:34:56.789Z");
     }
 
     #[test]

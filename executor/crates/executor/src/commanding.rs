@@ -1,7 +1,7 @@
 //! What each command does to an account.
 
+use orders::Status;
 use orders::guards::{Code, Refusal};
-use orders::{Order, Status};
 
 use crate::account::Account;
 use crate::action::Action;
@@ -10,10 +10,12 @@ use crate::clock::now_ms;
 use crate::envelope::{Command, check_times};
 use crate::fact::Fact;
 use crate::message::Waiter;
+use crate::metrics::METRICS;
 
 impl Account {
     pub fn command(&mut self, command: Box<Command>, waiter: Waiter) {
         if let Some(answer) = self.state.answers.get(&command.id) {
+            METRICS.repeated();
             let _ = waiter.reply.send(answer.clone());
             return;
         }
@@ -85,9 +87,13 @@ impl Account {
             }
             Action::Pause => self.set_paused(&command, true),
             Action::Resume => {
+                if let Some(refusal) = self.kill_stands() {
+                    self.refuse(command.id, &refusal);
+                    return;
+                }
                 self.record(Fact::Command(command.envelope.clone()));
                 self.record(Fact::Paused(false));
-                self.record(Fact::Killed { killed: false, reason: command.reason.clone() });
+                self.record(Fact::Killed { killed: false, reason: command.reason.clone(), by: None });
                 self.acknowledge(command.id, "entries are allowed again".into());
             }
             Action::Kill { flatten } => self.kill(&command, *flatten),
@@ -107,15 +113,8 @@ impl Account {
 
     fn kill(&mut self, command: &Command, flatten: bool) {
         self.record(Fact::Command(command.envelope.clone()));
-        self.record(Fact::Killed { killed: true, reason: command.reason.clone() });
-        tracing::warn!(account = %self.state.account, reason = command.reason.as_deref().unwrap_or(""), "the kill switch is set");
-        let entries = self.state.working_in(None, Order::is_entry);
-        for id in &entries {
-            self.cancel(*id, None);
-        }
-        if flatten {
-            self.begin_flatten(command.id, command.issued_at_ms, None);
-        }
-        self.acknowledge(command.id, format!("killed; cancelling {} entries, protective stops stay", entries.len()));
+        let flatten = flatten.then_some((command.id, command.issued_at_ms));
+        let entries = self.set_killed(command.reason.clone(), None, flatten);
+        self.acknowledge(command.id, format!("killed; cancelling {entries} entries, protective stops stay"));
     }
 }

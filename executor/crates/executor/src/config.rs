@@ -9,8 +9,11 @@ use orders::{Limits, Market};
 use serde::Deserialize;
 use thiserror::Error;
 use uuid::Uuid;
-use venues::Protocol;
+use venues::{Access, Protocol};
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::addresses::official;
+use crate::lease;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +30,21 @@ pub struct Config {
     /// Until a set_limits command changes them.
     #[serde(default)]
     pub limits: Limits,
+    /// Seconds for which entries go on while Postgres is away, and a second executor of the same account waits. 0: no lease is taken;
+    /// the operator promises that this is the only executor.
+    #[serde(default = "default_lease_s")]
+    pub lease_s: u64,
+    /// Its presence kills; `KILL` beside the journal where it is not given.
+    #[serde(default)]
+    kill_file: Option<PathBuf>,
+    /// Kill when the controller's heartbeat has not come for so many seconds. 0: it is not waited for.
+    #[serde(default)]
+    pub dead_man_s: u64,
     pub accounts: Vec<AccountConfig>,
+}
+
+fn default_lease_s() -> u64 {
+    30
 }
 
 #[derive(Deserialize)]
@@ -45,28 +62,82 @@ pub struct AccountConfig {
     pub id: Uuid,
     pub user_id: Uuid,
     pub exchange: Exchange,
+    /// Which the paper venue is to speak.
+    #[serde(default)]
+    protocol: Option<Protocol>,
     #[serde(default)]
     pub market: Market,
-    pub rest_url: String,
-    pub ws_api_url: String,
-    /// Public market streams; by default where the WebSocket API is.
+    /// Play money: the exchange's test network or demo trading.
+    #[serde(default)]
+    pub testnet: bool,
+    /// The exchange's own addresses where these are not given; the paper venue has none.
+    #[serde(default)]
+    rest_url: Option<String>,
+    #[serde(default)]
+    ws_api_url: Option<String>,
+    /// Public market streams; where only the WebSocket API is given, on the same host.
     #[serde(default)]
     market_ws_url: Option<String>,
     pub api_key: Secret,
     pub api_secret: Secret,
+    /// OKX's third secret.
+    #[serde(default)]
+    pub passphrase: Option<Secret>,
     pub quote_asset: String,
 }
 
 impl AccountConfig {
     pub fn protocol(&self) -> Protocol {
         match self.exchange {
-            Exchange::Paper | Exchange::Binance => Protocol::Binance,
+            Exchange::Paper => self.protocol.unwrap_or_default(),
+            Exchange::Binance => Protocol::Binance,
+            Exchange::Bybit => Protocol::Bybit,
+            Exchange::Okx => Protocol::Okx,
         }
     }
 
-    pub fn market_ws_url(&self) -> String {
-        let origin = || self.ws_api_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        self.market_ws_url.clone().unwrap_or_else(origin)
+    /// Where the account is, and its keys.
+    pub fn access(&self) -> Access {
+        let official = official(self.protocol(), self.market, self.testnet);
+        let or = |given: &Option<String>, official: &str| given.clone().unwrap_or_else(|| official.to_owned());
+        let origin = |url: &String| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        let market = self.market_ws_url.clone().or_else(|| self.ws_api_url.as_ref().map(origin));
+        Access {
+            rest_url: or(&self.rest_url, official.rest),
+            ws_api_url: or(&self.ws_api_url, official.ws_api),
+            market_ws_url: or(&market, official.market_ws),
+            api_key: self.api_key.expose().to_owned(),
+            api_secret: self.api_secret.expose().to_owned(),
+            testnet: self.testnet,
+            passphrase: self.passphrase.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it names enough to be reached.
+    fn verify(&self) -> Result<(), String> {
+        let given = [&self.rest_url, &self.ws_api_url].iter().filter(|url| url.is_some()).count();
+        if self.protocol.is_some() && !matches!(self.exchange, Exchange::Paper) {
+            return Err(format!(
+                "account {}: protocol is for the paper venue; the exchange says what it speaks",
+                self.id
+            ));
+        }
+        if self.protocol() == Protocol::Okx && self.passphrase.is_none() {
+            return Err(format!("account {}: OKX needs the passphrase of the API key", self.id));
+        }
+        match (self.exchange, given) {
+            (Exchange::Paper, 0 | 1) => {
+                Err(format!("account {}: the paper venue needs rest_url and ws_api_url", self.id))
+            }
+            (_, 1) => Err(format!(
+                "account {}: give both rest_url and ws_api_url, or neither for the exchange's own",
+                self.id
+            )),
+            (_, 2) if self.testnet => {
+                Err(format!("account {}: testnet chooses the addresses; leave rest_url and ws_api_url out", self.id))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -76,6 +147,8 @@ impl AccountConfig {
 pub enum Exchange {
     Paper,
     Binance,
+    Bybit,
+    Okx,
 }
 
 impl Exchange {
@@ -83,6 +156,8 @@ impl Exchange {
         match self {
             Self::Paper => "paper",
             Self::Binance => "binance",
+            Self::Bybit => "bybit",
+            Self::Okx => "okx",
         }
     }
 }
@@ -140,14 +215,22 @@ impl Config {
             if self.accounts[..i].iter().any(|other| other.id == account.id) {
                 return Err(format!("account {} is named twice: one owner for each account", account.id));
             }
+            account.verify()?;
         }
         if self.command_keys.is_empty() {
             return Err("command_keys is empty: no command could ever be accepted".into());
+        }
+        if self.lease_s != 0 && !(lease::SHORTEST_S..=3600).contains(&self.lease_s) {
+            return Err(format!("lease_s is 0 (no lease) or {} to 3600 seconds", lease::SHORTEST_S));
         }
         if self.token.expose().len() < 16 {
             return Err("token is shorter than 16 characters: make a random one".into());
         }
         self.verifying_keys().map(|_| ())
+    }
+
+    pub fn kill_file(&self) -> PathBuf {
+        self.kill_file.clone().unwrap_or_else(|| self.journal.with_file_name("KILL"))
     }
 
     /// The keys that commands may be signed with.

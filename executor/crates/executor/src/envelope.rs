@@ -19,6 +19,8 @@ pub struct Command {
     pub account: Uuid,
     pub action: Action,
     pub reason: Option<String>,
+    /// The request behind it, as the signer names it: in every log line of the order.
+    pub trace: Option<String>,
     pub issued_at_ms: i64,
     pub expires_at_ms: i64,
     /// As it was signed, for the journal.
@@ -27,6 +29,8 @@ pub struct Command {
 
 const FIELDS: [&str; 8] =
     ["command_id", "account", "action", "payload", "issued_at", "expires_at", "key_id", "signature"];
+/// Signed as well, where it is there.
+const TRACE: &str = "trace_id";
 
 /// The keys that may sign commands.
 pub struct Keys(Vec<(String, VerifyingKey)>);
@@ -54,7 +58,7 @@ impl Keys {
                 return Err(refuse(malformed(format!("the envelope has no {name}"))));
             }
         }
-        if let Some(name) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        if let Some(name) = fields.keys().find(|name| !FIELDS.contains(&name.as_str()) && *name != TRACE) {
             return Err(refuse(malformed(format!("the envelope has an unknown field {name:?}"))));
         }
         let signature = fields.remove("signature").unwrap_or_default();
@@ -98,6 +102,11 @@ fn malformed(message: impl Into<String>) -> Refusal {
     Refusal::new(Code::Malformed, message)
 }
 
+/// It goes into logs as it is.
+fn is_trace(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
     let text = |name: &str| fields[name].as_str().ok_or_else(|| format!("{name} must be a string"));
     let time =
@@ -110,7 +119,12 @@ fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
     }
     let (action, reason) = read_action(text("action")?, payload)?;
     let (issued_at_ms, expires_at_ms) = (time("issued_at")?, time("expires_at")?);
-    Ok(Command { id, account, action, reason, issued_at_ms, expires_at_ms, envelope: Value::Null })
+    let trace = match fields.get(TRACE) {
+        None => None,
+        Some(Value::String(trace)) if is_trace(trace) => Some(trace.clone()),
+        Some(_) => return Err("trace_id must be 1 to 64 of the characters A-Z a-z 0-9 . _ -".into()),
+    };
+    Ok(Command { id, account, action, reason, trace, issued_at_ms, expires_at_ms, envelope: Value::Null })
 }
 
 #[cfg(test)]

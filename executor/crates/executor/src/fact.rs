@@ -107,6 +107,9 @@ pub enum Fact {
     Killed {
         killed: bool,
         reason: Option<String>,
+        /// The standing switch behind it, which acts once until a `resume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     Flatten {
         command_id: Uuid,
@@ -125,9 +128,21 @@ pub enum Fact {
         symbol: String,
     },
     Answered(Answer),
+    /// The right to trade the account, taken under the journal's name as holder. `taken_over`: another executor had it before.
+    Lease {
+        holder: Uuid,
+        epoch: i64,
+        taken_over: bool,
+    },
     /// Journal and venue agree; the differences there were.
     Reconciled {
         differences: Vec<String>,
+    },
+    /// A command that no account has had: forged, malformed, expired. Of the nil account.
+    TurnedAway {
+        command_id: Option<Uuid>,
+        code: String,
+        message: String,
     },
     /// Postgres holds what the account's first `facts` facts have changed.
     Written {
@@ -146,6 +161,9 @@ pub struct Asked {
     pub session_id: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The request behind it, as the signer names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// Of the program that decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -2,9 +2,11 @@
 //! thread: a hop to another one would cost more than the write. What depends on a record happens only after it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use journal::Journal;
+
+use crate::metrics::METRICS;
 
 /// Records that nothing waits for reach the disk within this time.
 const LAZY_SYNC: Duration = Duration::from_millis(50);
@@ -77,7 +79,9 @@ impl Writer {
 impl Inner {
     fn sync(&mut self) {
         if self.unsynced {
+            let begun = Instant::now();
             self.journal.sync().unwrap_or_else(|error| stop(&error));
+            METRICS.journal_synced(begun.elapsed());
             self.unsynced = false;
         }
     }

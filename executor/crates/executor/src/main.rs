@@ -2,6 +2,7 @@
 
 mod account;
 mod action;
+mod addresses;
 mod answer;
 mod answering;
 mod booking;
@@ -9,21 +10,29 @@ mod cancelling;
 mod clock;
 mod commanding;
 mod config;
+mod controlling;
 mod draining;
 mod envelope;
 mod fact;
 mod failing;
+mod figures;
 mod flattening;
 mod gate;
 mod gathering;
 mod http;
 mod inbox;
+mod journal_file;
 mod journaling;
+mod keeper;
+mod lease;
 mod looking;
 mod message;
+mod metrics;
 #[cfg(test)]
 mod model_venue;
 mod placing;
+mod postgres;
+mod postgres_tls;
 mod preparing;
 mod protecting;
 mod reacting;
@@ -37,14 +46,17 @@ mod running;
 mod signing;
 mod sink;
 mod snapshot;
+mod standing;
 mod state;
 mod statements;
+mod status_page;
 mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Config;
+use journal_file::Look;
 
 const HELP: &str = "\
 The executor of the SMC Trading Agent: verifies signed commands, journals them, sends orders, follows them.
@@ -52,6 +64,9 @@ The executor of the SMC Trading Agent: verifies signed commands, journals them, 
 usage:
   executor run --config FILE     run until SIGTERM
   executor check --config FILE   look at configuration, journal, venues and database, and say what is wrong
+  executor journal inspect FILE [--json]   what a journal holds, in numbers
+  executor journal verify FILE [--json]    whether it is whole, torn or damaged, and where; fails if damaged
+  executor journal export FILE             its records, one JSON a line
   executor sign --venue binance|bybit|okx --market spot|swap FILE
                                  print the request for a recorded call: {exchange, timestamp, credentials, method, input}
   executor --help
@@ -61,6 +76,7 @@ Log lines go to stderr; SMC_LOG_JSON=1 makes them JSON, RUST_LOG=debug more.";
 enum Task {
     Run(PathBuf),
     Check(PathBuf),
+    Journal { look: Look, path: PathBuf, json: bool },
     Sign { venue: String, market: String, path: PathBuf },
     Help,
 }
@@ -74,6 +90,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Run(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::run),
         Ok(Task::Check(path)) => Config::read(&path).map_err(|error| error.to_string()).and_then(running::check),
+        Ok(Task::Journal { look, path, json }) => journal_file::look(look, &path, json),
         Ok(Task::Sign { venue, market, path }) => signing::sign(&venue, &market, &path),
         Err(message) => Err(format!("{message}\n\n{HELP}")),
     };
@@ -91,6 +108,15 @@ fn task(arguments: Vec<String>) -> Result<Task, String> {
     match words[..] {
         ["run", "--config", path] => Ok(Task::Run(path.into())),
         ["check", "--config", path] => Ok(Task::Check(path.into())),
+        ["journal", look, path, ref options @ ..] => {
+            let look = match (look, options) {
+                ("inspect", [] | ["--json"]) => Look::Inspect,
+                ("verify", [] | ["--json"]) => Look::Verify,
+                ("export", []) => Look::Export,
+                _ => return Err(format!("not understood: {}", words.join(" "))),
+            };
+            Ok(Task::Journal { look, path: path.into(), json: !options.is_empty() })
+        }
         ["sign", "--venue", venue, "--market", market, path] => {
             Ok(Task::Sign { venue: venue.into(), market: market.into(), path: path.into() })
         }

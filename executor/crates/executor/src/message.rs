@@ -10,6 +10,7 @@ use uuid::Uuid;
 use venues::{Balance, Receipt, StreamEvent, VenueError};
 
 use crate::answer::Answer;
+use crate::controlling::Control;
 use crate::envelope::Command;
 use crate::gathering::Gathered;
 use crate::snapshot::Snapshot;
@@ -27,6 +28,7 @@ pub enum Message {
     Drain(oneshot::Sender<Snapshot>),
     Gathered(u64, Result<Box<Gathered>, VenueError>),
     Written(u64),
+    Control(Control),
     /// Stop taking commands; answer when all that was sent has been answered.
     Stop(oneshot::Sender<()>),
 }

@@ -160,7 +160,7 @@ impl ModelVenue {
         let holdings = inner.holdings(self.market);
         drop(inner);
         self.tell(vec![holdings]);
-        Ok(Receipt { fills, order })
+        Ok(Receipt { fills, order, written: None })
     }
 }
 

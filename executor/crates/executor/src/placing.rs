@@ -17,6 +17,7 @@ use crate::envelope::Command;
 use crate::fact::{Asked, Fact};
 use crate::failing::{failure_of, is_open, refusal_of, refused_event};
 use crate::message::Done;
+use crate::metrics::{METRICS, Stage};
 
 impl Account {
     /// Judges a commanded order and sends it.
@@ -80,8 +81,13 @@ impl Account {
         }
     }
 
-    /// Entries leave the venue's rate reserve to cancels and protection.
+    /// Entries wait for agreement with the venue and for the lease, and leave the venue's rate reserve to cancels and protection.
     pub fn may_enter(&mut self, command: &Command, order: &Order) -> bool {
+        let waits = if order.is_entry() { self.entries_wait() } else { None };
+        if let Some(refusal) = waits.or_else(|| self.may_be_done(command)) {
+            self.dismiss(command.id, &refusal);
+            return false;
+        }
         let Some(why) = self.venue.entries_throttled().filter(|_| order.is_entry()) else { return true };
         self.refuse(command.id, &Refusal::new(Code::OrderRate, why));
         false
@@ -93,6 +99,7 @@ impl Account {
 
     pub fn send_order(&mut self, order: Approved<Order>) {
         let (venue, order_id) = (Arc::clone(&self.venue), order.get().id);
+        self.time_the_journal(order_id);
         self.send_when_durable(async move {
             let sent = Instant::now();
             Done::Placed { order_id, sent, result: venue.place(&order).await }
@@ -112,7 +119,7 @@ impl Account {
             return;
         }
         let latency_us = self.latency_us(order_id, sent);
-        self.tell_time(order_id, sent);
+        self.tell_time(order_id, sent, result.as_ref().ok().and_then(|receipt| receipt.written));
         let answer = match result {
             Ok(receipt) => {
                 self.received(order_id, receipt, latency_us);
@@ -134,7 +141,8 @@ impl Account {
     }
 
     pub fn pair_placed(&mut self, stop: Uuid, target: Uuid, sent: Instant, result: Result<Vec<Receipt>, VenueError>) {
-        self.tell_time(target, sent);
+        let written = result.as_ref().ok().and_then(|receipts| receipts.first()).and_then(|receipt| receipt.written);
+        self.tell_time(target, sent, written);
         let answer = match result {
             Ok(receipts) => {
                 for receipt in receipts {
@@ -181,10 +189,12 @@ impl Account {
         self.answer(answer);
     }
 
-    fn tell_time(&self, order_id: Uuid, sent: Instant) {
+    fn tell_time(&self, order_id: Uuid, sent: Instant, written: Option<Instant>) {
         if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
-            let us = sent.duration_since(waiter.received).as_micros();
-            tracing::debug!(order = %order_id, us, "journaled and handed to the connection");
+            let since = |moment: Instant| moment.saturating_duration_since(waiter.received).as_micros();
+            tracing::debug!(order = %order_id, journaled_us = since(sent), written_us = written.map(since), acknowledged_us = since(Instant::now()), "placed");
+            METRICS.reached(Stage::Written, waiter.received, written.unwrap_or(sent));
+            METRICS.reached(Stage::Acknowledged, waiter.received, Instant::now());
         }
     }
 
@@ -215,6 +225,7 @@ impl crate::action::Origin {
             market_time_ms: self.market_time_ms,
             session_id: self.session_id,
             reason: self.reason.clone(),
+            trace: command.trace.clone(),
             version: self.version.clone(),
         }
     }

@@ -18,9 +18,7 @@ impl Account {
     pub fn prepare(&mut self, command: Box<Command>, order: &Order) {
         let needs_rules = !self.state.rules.contains_key(&order.symbol);
         let needs_last = self.state.limits.needs_last_price(order) || self.must_follow(order);
-        if order.is_entry() && !self.ready {
-            let refusal = Refusal::new(Code::NotReady, "not yet reconciled with the venue: no entries until then");
-            self.dismiss(command.id, &refusal);
+        if !self.may_enter(&command, order) {
             return;
         }
         if !needs_rules && !needs_last {

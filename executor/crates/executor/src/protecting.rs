@@ -18,7 +18,7 @@ impl Account {
         let mut entries = std::mem::take(&mut self.unguarded);
         entries.sort_unstable();
         entries.dedup();
-        entries.into_iter().for_each(|entry| self.protect(entry, false));
+        entries.into_iter().for_each(|entry| self.protect(entry, true));
     }
 
     /// Brings the protection of an entry's fills up to date. `again`: also try what the venue has refused before.
@@ -39,6 +39,7 @@ impl Account {
             market_time_ms: tracked.last_fill_ms,
             session_id: kept.and_then(|kept| kept.asked.session_id),
             reason: Some(reason(next.form).into()),
+            trace: self.state.kept.get(&entry).and_then(|kept| kept.asked.trace.clone()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
         };
         let ids = legs.iter().map(|leg| leg.id).collect();

@@ -25,12 +25,14 @@ impl Account {
         match event {
             StreamEvent::Up => {
                 self.stream_up = true;
+                self.controls.stream_ups += 1;
                 self.start_gathering();
             }
             StreamEvent::Down(reason) => {
                 if self.stream_up || !self.ready {
                     tracing::warn!(account = %self.state.account, %reason, "the user stream is down; no entries until it is back");
                 }
+                self.controls.stream_gaps += u64::from(self.stream_up);
                 self.stream_up = false;
                 self.ready = false;
                 self.generation += 1;

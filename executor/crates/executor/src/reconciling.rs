@@ -119,6 +119,8 @@ impl Account {
         for order_id in open {
             self.wake_in(Duration::from_millis(250), Wake::Query { order_id, attempt: 1 });
         }
+        self.controls.differences += differences.len() as u64;
+        self.cancel_strangers();
         self.record(Fact::Reconciled { differences });
         self.also(rows::holdings(&self.state));
         self.ready = true;

@@ -121,7 +121,8 @@ impl Account {
         let Some(replacement) = self.state.replacing.get(&old) else { return };
         let Some(tracked) = self.state.orders.get(&old) else { return };
         let is_short = self.told_executed.get(&old).is_some_and(|told| tracked.filled < *told);
-        let must_wait = replacement.order.is_entry() && !self.ready && tracked.status == Status::Cancelled;
+        let must_wait =
+            replacement.order.is_entry() && self.entries_wait().is_some() && tracked.status == Status::Cancelled;
         if tracked.is_working() || is_short || must_wait {
             return;
         }

@@ -78,7 +78,7 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
         Fact::Paused(paused) => {
             rows.push(account_event(if *paused { "paused" } else { "resumed" }, "by command", json!({})))
         }
-        Fact::Killed { killed, reason } => {
+        Fact::Killed { killed, reason, .. } => {
             if *killed {
                 rows.push(account_event("killed", reason.as_deref().unwrap_or("by command"), json!({})));
             }
@@ -95,7 +95,13 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
             }
             rows.push(portfolio_row(state));
         }
+        Fact::Lease { epoch, taken_over, .. } => {
+            if *taken_over {
+                rows.push(account_event("taken_over", "from another executor", json!({"epoch": epoch})));
+            }
+        }
         Fact::Command(_)
+        | Fact::TurnedAway { .. }
         | Fact::Group { .. }
         | Fact::GroupReleased { .. }
         | Fact::GroupClosing { .. }

@@ -1,5 +1,6 @@
 //! Start and stop of the whole program, and the check of its surroundings.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,21 @@ use journal::Journal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use venues::{Access, Venue};
+use venues::Venue;
 
 use crate::account::{Account, Handle, Surroundings};
 use crate::config::{AccountConfig, Config};
 use crate::envelope::Keys;
 use crate::gate::Gate;
 use crate::journaling::Writer;
+use crate::keeper::{self, Keeper};
+use crate::lease::Lease;
 use crate::message::Message;
+use crate::postgres::{Database, describe};
 use crate::replaying::replay;
-use crate::sink::{self, Sink};
-use crate::{http, inbox};
+use crate::sink::Sink;
+use crate::standing::Heartbeat;
+use crate::{http, inbox, standing};
 
 /// How long a stop waits for the venue's answers; what is open then is asked for at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -28,8 +33,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// A text naming what prevents the start, and the cure.
 pub fn run(config: Config) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    // The order path is one thread, from a command's socket to the venue's: no step of it waits for another thread to wake up. What
+    // must not hold it up has a thread of its own.
+    let order_path =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let beside = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("database")
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     let (journal, records, recovery) = Journal::open(&config.journal).map_err(|error| error.to_string())?;
     if recovery.torn_bytes > 0 {
         tracing::warn!(
@@ -39,15 +52,21 @@ pub fn run(config: Config) -> Result<(), String> {
     }
     tracing::info!(records = recovery.records, "journal read");
     let writer = Writer::new(journal);
-    let result = runtime.block_on(serve(config, &records, writer.clone()));
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    let result = order_path.block_on(serve(config, &records, writer.clone(), beside.handle()));
+    order_path.shutdown_timeout(Duration::from_secs(1));
+    beside.shutdown_timeout(Duration::from_secs(1));
     writer.sync();
     result?;
     tracing::info!("stopped; the journal is on the disk");
     Ok(())
 }
 
-async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<(), String> {
+async fn serve(
+    config: Config,
+    records: &[Vec<u8>],
+    writer: Writer,
+    beside: &tokio::runtime::Handle,
+) -> Result<(), String> {
     let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; stop what uses it, or change `listen` in the configuration",
@@ -56,12 +75,16 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
     })?;
     let mut replayed = replay(&config, records)?;
     let keys = Keys::new(config.verifying_keys()?);
+    let database = Arc::new(Database::new(&config.database_url)?);
+    let mut holders = HashMap::new();
     let mut sink = Sink::new();
     let mut accounts = Vec::new();
     for account in &config.accounts {
         let venue = venue_of(account)?;
         let Some(replayed) = replayed.remove(&account.id) else { continue };
         let outbox = sink.outbox(account.id);
+        holders.extend(replayed.state.holder.map(|holder| (account.id, holder)));
+        let lease = Lease::new(Duration::from_secs(config.lease_s), replayed.state.holder.is_some());
         if !replayed.rows.is_empty() {
             outbox.push(replayed.state.facts, replayed.rows);
         }
@@ -70,22 +93,37 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
             journal: writer.clone(),
             outbox,
             inject_delay: Duration::from_millis(config.inject_delay_ms),
+            lease,
         };
         tracing::info!(account = %account.id, user = %account.user_id, exchange = account.exchange.name(), quote = %account.quote_asset, "account taken up");
         accounts.push(Account::start(replayed.state, venue, around));
     }
-    tokio::spawn(writer.sync_lazily());
-    let gate = Arc::new(Gate::new(keys, accounts.clone()));
-    let database_url = Arc::new(config.database_url);
-    tokio::spawn(sink.run(Arc::clone(&database_url), accounts.clone()));
-    tokio::spawn(inbox::run(database_url, Arc::clone(&gate)));
+    tokio::spawn(writer.clone().sync_lazily());
+    let gate = Arc::new(Gate::new(keys, accounts.clone(), writer));
+    let heartbeat = Heartbeat::new();
+    beside.spawn(sink.run(Arc::clone(&database), accounts.clone()));
+    beside.spawn(inbox::run(Arc::clone(&database), Arc::clone(&gate)));
+    let keeper = beside.spawn(Keeper::new(Arc::clone(&database), &accounts, &holders).run());
+    beside.spawn(standing::watch_file(config.kill_file(), accounts.clone()));
+    if config.dead_man_s > 0 {
+        beside.spawn(standing::watch_heartbeat(
+            heartbeat.clone(),
+            Duration::from_secs(config.dead_man_s),
+            accounts.clone(),
+        ));
+    }
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     tracing::info!(%address, "listening");
     let listener = listener.tap_io(|stream| {
         // Small answers, sent at once.
         let _ = stream.set_nodelay(true);
     });
-    let server = axum::serve(listener, http::router(gate, &config.token)).with_graceful_shutdown(stopped(accounts));
+    let router = http::router(gate, &config.token, heartbeat);
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        stopped(&accounts).await;
+        keeper.abort();
+        keeper::release(&database, &accounts).await;
+    });
     // Clients keep their connections open; they are not waited for once the accounts have stopped.
     let server = tokio::spawn(server.into_future());
     match server.await {
@@ -96,7 +134,7 @@ async fn serve(config: Config, records: &[Vec<u8>], writer: Writer) -> Result<()
 }
 
 /// Ends when a signal has come and every account has had its answers.
-async fn stopped(accounts: Vec<Handle>) {
+async fn stopped(accounts: &[Handle]) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
@@ -119,16 +157,7 @@ async fn stopped(accounts: Vec<Handle>) {
 }
 
 fn venue_of(account: &AccountConfig) -> Result<Arc<dyn Venue>, String> {
-    let access = Access {
-        rest_url: account.rest_url.clone(),
-        ws_api_url: account.ws_api_url.clone(),
-        market_ws_url: account.market_ws_url(),
-        api_key: account.api_key.expose().to_owned(),
-        api_secret: account.api_secret.expose().to_owned(),
-        passphrase: String::new(),
-        testnet: false,
-    };
-    venues::connect(account.protocol(), account.market, access)
+    venues::connect(account.protocol(), account.market, account.access())
         .map_err(|error| format!("account {}: {error}", account.id))
 }
 
@@ -170,8 +199,11 @@ pub fn check(config: Config) -> Result<(), String> {
             };
             say(format!("venue of account {}", account.id), found);
         }
-        let database = sink::connect(&config.database_url).await;
-        say("database".into(), database.map(|_| "reachable".into()).map_err(|error| sink::describe(&error)));
+        let reached = match Database::new(&config.database_url) {
+            Ok(database) => database.connect().await.map(|_| "reachable".into()).map_err(|error| describe(&error)),
+            Err(problem) => Err(problem),
+        };
+        say("database".into(), reached);
     });
     if wrong == 0 { Ok(()) } else { Err(format!("{wrong} things are wrong")) }
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::account::Handle;
-use crate::config::Secret;
+use crate::lease::Lease;
 use crate::message::Message;
+use crate::postgres::{Database, describe};
 use crate::row::Row;
 use crate::statements::Statements;
 
@@ -103,15 +104,15 @@ impl Sink {
     }
 
     /// Writes until the process ends.
-    pub async fn run(mut self, database_url: Arc<Secret>, accounts: Vec<Handle>) {
+    pub async fn run(mut self, database: Arc<Database>, accounts: Vec<Handle>) {
         let mut waiting: HashMap<Uuid, Waiting> = HashMap::new();
         let mut wait = FIRST_WAIT;
         let mut was_away = false;
         loop {
-            let reason = match connect(&database_url).await {
+            let reason = match database.connect().await {
                 Ok(client) => {
                     if was_away {
-                        tracing::info!("the database is back");
+                        tracing::info!("the database takes rows again");
                     }
                     (was_away, wait) = (false, FIRST_WAIT);
                     match self.write_until_error(&client, &mut waiting, &accounts).await {
@@ -122,7 +123,7 @@ impl Sink {
                 Err(error) => describe(&error),
             };
             if !was_away {
-                tracing::warn!(%reason, "the database is away; rows wait, orders go on");
+                tracing::warn!(%reason, "rows cannot be written to the database; they wait, orders go on");
             }
             was_away = true;
             tokio::time::sleep(wait).await;
@@ -154,15 +155,23 @@ impl Sink {
             }
             let mut refused = None;
             for (account, rows) in waiting.iter_mut().filter(|(_, rows)| rows.count > 0) {
+                let handle = accounts.iter().find(|handle| handle.id == *account);
+                let lease = handle.map(|handle| &handle.lease).filter(|lease| lease.is_needed());
+                let epoch = lease.and_then(Lease::epoch);
+                if lease.is_some() && epoch.is_none() {
+                    refused = Some(format!("account {account}: no lease"));
+                    continue;
+                }
                 let written =
-                    tokio::time::timeout(STATEMENT_TIMEOUT, statements.write(client, *account, rows.rows())).await;
+                    tokio::time::timeout(STATEMENT_TIMEOUT, statements.write(client, *account, epoch, rows.rows()))
+                        .await;
                 match written {
                     Ok(Ok(())) => {
                         let done = std::mem::take(rows);
                         if let Some(pending) = self.pending.get(account) {
                             pending.fetch_sub(done.count, Ordering::Relaxed);
                         }
-                        if let Some(handle) = accounts.iter().find(|handle| handle.id == *account) {
+                        if let Some(handle) = handle {
                             let _ = handle.inbox.send(Message::Written(done.facts));
                         }
                     }
@@ -176,23 +185,5 @@ impl Sink {
                 return refused;
             }
         }
-    }
-}
-
-/// Loopback or a private network: no TLS here. The address is not in the error: it holds the password.
-pub async fn connect(database_url: &Secret) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(database_url.expose(), NoTls).await?;
-    tokio::spawn(async move {
-        // Its error comes out of the next statement as well.
-        let _ = connection.await;
-    });
-    Ok(client)
-}
-
-/// The server's own words where there are any.
-pub fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string),
     }
 }

@@ -112,3 +112,35 @@ impl Account {
         }
     }
 }
+
+/// Lines of the status page.
+impl Snapshot {
+    pub fn position_lines(&self) -> impl Iterator<Item = String> {
+        self.positions.iter().filter(|position| !position.quantity.is_zero() || !position.realized_pnl.is_zero()).map(
+            |position| {
+                let at = position.entry_price.map(|price| format!(" at {price}")).unwrap_or_default();
+                format!("{} {}{at}, realized {}", position.symbol, position.quantity, position.realized_pnl)
+            },
+        )
+    }
+
+    pub fn balance_lines(&self) -> impl Iterator<Item = String> {
+        self.balances.iter().map(|(asset, amounts)| format!("{asset} {} free, {} locked", amounts.free, amounts.locked))
+    }
+
+    pub fn order_lines(&self) -> impl Iterator<Item = String> {
+        self.open_orders.iter().map(|order| {
+            let price =
+                |name, price: Option<Decimal>| price.map(|price| format!(" {name} {price}")).unwrap_or_default();
+            let (limit, stop) = (price("at", order.price), price("stop", order.stop_price));
+            let (side, kind) = (order.side.name(), order.kind.name());
+            let (symbol, filled, quantity) = (&order.symbol, order.filled_quantity, order.quantity);
+            let (status, id) = (order.status.name(), &order.client_order_id);
+            format!("{symbol} {side} {kind} {quantity}{limit}{stop}, {filled} filled, {status} [{id}]")
+        })
+    }
+
+    pub fn unprotected_lines(&self) -> impl Iterator<Item = String> {
+        self.unprotected.iter().map(|found| format!("{} of entry {}", found.quantity, found.order_id))
+    }
+}

@@ -48,6 +48,14 @@ pub struct State {
     pub limits: Limits,
     pub paused: bool,
     pub killed: bool,
+    /// Standing kill switches that have acted since the last `resume`.
+    pub killed_by: BTreeSet<String>,
+    /// Under which name this journal holds its lease, once it has had one.
+    pub holder: Option<Uuid>,
+    /// When the account was last taken over from another executor.
+    pub taken_over_ms: i64,
+    /// Orders that were found at the venue.
+    pub adopted: BTreeSet<Uuid>,
     pub flattening: BTreeMap<String, Flattening>,
     pub answers: HashMap<Uuid, Answer>,
     /// How far the trades of each symbol are known.
@@ -124,6 +132,10 @@ impl State {
             limits,
             paused: false,
             killed: false,
+            killed_by: BTreeSet::new(),
+            holder: None,
+            taken_over_ms: 0,
+            adopted: BTreeSet::new(),
             flattening: BTreeMap::new(),
             answers: HashMap::new(),
             seen: BTreeMap::new(),
@@ -140,14 +152,17 @@ impl State {
         let at_ms = entry.at_ms;
         let mut applied = Applied::default();
         match &entry.fact {
-            Fact::Command(_) | Fact::Reconciled { .. } => {}
+            Fact::Command(_) | Fact::Reconciled { .. } | Fact::TurnedAway { .. } => {}
             Fact::Placed { order, asked } => {
                 if order.is_entry() {
                     self.entries_sent.push_back(at_ms);
                 }
                 self.keep(Tracked::new(order.clone()), asked, at_ms);
             }
-            Fact::Adopted { order, asked } => self.keep(Tracked::new(order.clone()), asked, at_ms),
+            Fact::Adopted { order, asked } => {
+                self.adopted.insert(order.id);
+                self.keep(Tracked::new(order.clone()), asked, at_ms);
+            }
             Fact::Refused { order, asked, message } => {
                 let mut tracked = Tracked::new(order.clone());
                 tracked.apply(&Event::Rejected { message: message.clone() });
@@ -155,7 +170,9 @@ impl State {
             }
             Fact::Event { order_id, event, latency_us } => applied = self.happen(*order_id, event, *latency_us, at_ms),
             Fact::Group { entry, n, form, quantity, legs } => {
-                self.groups.entry(*entry).or_default().push(Group::new(*n, *form, *quantity));
+                let groups = self.groups.entry(*entry).or_default();
+                groups.iter_mut().for_each(|group| group.answered = group.failure.is_some());
+                groups.push(Group::new(*n, *form, *quantity));
                 self.legs.extend(legs.iter().map(|leg| (*leg, (*entry, *n))));
                 if let [stop, target] = legs[..] {
                     self.pair(stop, target);
@@ -195,7 +212,20 @@ impl State {
             }
             Fact::Limits(limits) => self.limits = self.limits.with(limits),
             Fact::Paused(paused) => self.paused = *paused,
-            Fact::Killed { killed, .. } => self.killed = *killed,
+            Fact::Killed { killed, by, .. } => {
+                self.killed = *killed;
+                if *killed {
+                    self.killed_by.extend(by.clone());
+                } else {
+                    self.killed_by.clear();
+                }
+            }
+            Fact::Lease { holder, taken_over, .. } => {
+                self.holder = Some(*holder);
+                if *taken_over {
+                    self.taken_over_ms = at_ms;
+                }
+            }
             Fact::Flatten { command_id, issued_at_ms, symbol } => {
                 let flattening =
                     Flattening { command_id: *command_id, issued_at_ms: *issued_at_ms, attempt: 0, selling: None };

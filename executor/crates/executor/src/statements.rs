@@ -32,7 +32,11 @@ const PORTFOLIO: &str = "update public.portfolios set balances = coalesce($2, ba
 const EVENT: &str = "insert into public.order_events (portfolio_id, session_id, order_id, event_key, event_type, actor, version, reason, \
     details, market_time) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) on conflict (portfolio_id, event_key) do nothing";
 
+/// Refuses a stale epoch, and lets nobody take the account over before the transaction has ended.
+const HOLD: &str = "select private.hold_lease($1, $2)";
+
 pub struct Statements {
+    hold: Statement,
     order: Statement,
     execution: Statement,
     position: Statement,
@@ -43,6 +47,7 @@ pub struct Statements {
 impl Statements {
     pub async fn prepare(client: &Client) -> Result<Self, Error> {
         Ok(Self {
+            hold: client.prepare(HOLD).await?,
             order: client.prepare(ORDER).await?,
             execution: client.prepare(EXECUTION).await?,
             position: client.prepare(POSITION).await?,
@@ -51,12 +56,23 @@ impl Statements {
         })
     }
 
-    /// Writes all rows of one account, or none.
-    pub async fn write(&self, client: &Client, account: Uuid, rows: impl Iterator<Item = &Row>) -> Result<(), Error> {
+    /// Writes all rows of one account, or none: also where `epoch` is stale.
+    pub async fn write(
+        &self,
+        client: &Client,
+        account: Uuid,
+        epoch: Option<i64>,
+        rows: impl Iterator<Item = &Row>,
+    ) -> Result<(), Error> {
         client.batch_execute("begin").await?;
-        // Sent one after the other without waiting for the answers.
-        let written = try_join_all(rows.map(|row| self.write_row(client, account, row))).await;
-        match written {
+        let written = async {
+            if let Some(epoch) = epoch {
+                client.execute(&self.hold, &[&account, &epoch]).await?;
+            }
+            // Sent one after the other without waiting for the answers.
+            try_join_all(rows.map(|row| self.write_row(client, account, row))).await
+        };
+        match written.await {
             Ok(_) => client.batch_execute("commit").await,
             Err(error) => {
                 client.batch_execute("rollback").await?;

@@ -2,18 +2,23 @@
 //!
 //! A file is an 8-byte header (`SMCJ`, version) and then records: length (u32), CRC-32 of length and payload (u32),
 //! payload; integers little-endian. What [`Journal::append`] wrote is durable once [`Journal::sync`] has returned.
+//! A sync that succeeded leaves a mark of 16 bytes behind the last record (not synced itself): what stands before a mark was on
+//! the disk.
 //!
-//! On open, a torn tail (a last record that is not whole, with nothing valid behind it) is cut off and reported.
-//! Damage with valid records behind it is not what a crash leaves, so it is an error and the file is not touched.
+//! On open, bytes that are no record and that no mark stands behind are a torn tail, what a crash leaves: cut off and reported.
+//! With a mark behind them they were on the disk once, so they are damage, the last record's too: an error, and the file is not
+//! touched. What no file can show is that its end is missing altogether.
 
 mod format;
+mod reading;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-pub use format::MAX_PAYLOAD;
-use format::{HEADER, Scan, push_record, scan};
+use format::{HEADER, HEADER_V1, mark, push_record, scan};
+pub use format::{MAX_PAYLOAD, Tail};
+pub use reading::{Examined, examine};
 
 /// Why a journal did not open.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +32,10 @@ pub enum OpenError {
     )]
     Foreign { path: PathBuf },
     #[error(
-        "journal {path}: damaged at byte {offset}, with valid records from byte {next_valid} on, so this is not a torn \
-         tail; nothing was changed: restore the file from a backup"
+        "journal {path}: record {record} at byte {offset} is damaged: it was on the disk before, so this is not a torn \
+         tail (valid again from byte {next_valid}); nothing was changed: restore the file from a backup"
     )]
-    Damaged { path: PathBuf, offset: u64, next_valid: u64 },
+    Damaged { path: PathBuf, record: u64, offset: u64, next_valid: u64 },
 }
 
 /// What opening found: whole records, and the bytes of a torn tail that were cut off (0 after a clean stop).
@@ -44,8 +49,10 @@ pub struct Recovery {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
-    /// Byte behind the last whole record.
+    /// Byte behind the last whole record or mark.
     end: u64,
+    /// The same when the last mark was written.
+    marked: u64,
     records: u64,
     state: State,
     buffer: Vec<u8>,
@@ -77,32 +84,37 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
 
-        let (payloads, end) = if bytes.len() < HEADER.len() && HEADER.starts_with(&bytes) {
+        if bytes.len() < HEADER.len() && (HEADER.starts_with(&bytes) || HEADER_V1.starts_with(&bytes)) {
             create(&mut file, path).map_err(io)?;
-            (Vec::new(), HEADER.len())
-        } else if bytes.starts_with(&HEADER) {
-            match scan(&bytes) {
-                Scan::Whole { payloads, end } => (payloads, end),
-                Scan::Damaged { offset, next_valid } => {
-                    return Err(OpenError::Damaged {
-                        path: path.to_owned(),
-                        offset: offset as u64,
-                        next_valid: next_valid as u64,
-                    });
-                }
-            }
-        } else {
+            let end = HEADER.len() as u64;
+            let journal = Self { file, end, marked: end, records: 0, state: State::Clean, buffer: Vec::new() };
+            return Ok((journal, Vec::new(), Recovery { records: 0, torn_bytes: 0 }));
+        }
+        if !bytes.starts_with(&HEADER) && !bytes.starts_with(&HEADER_V1) {
             return Err(OpenError::Foreign { path: path.to_owned() });
+        }
+        let scan = scan(&bytes);
+        let records = scan.records.len() as u64;
+        let torn_bytes = match scan.tail {
+            Tail::Whole => 0,
+            Tail::Torn { bytes, .. } => bytes,
+            Tail::Damaged { offset, next_valid } => {
+                return Err(OpenError::Damaged { path: path.to_owned(), record: records, offset, next_valid });
+            }
         };
-
-        let torn_bytes = bytes.len().saturating_sub(end) as u64;
-        let end = end as u64;
+        let end = scan.end as u64;
         if torn_bytes > 0 {
-            file.set_len(end).and_then(|()| file.sync_data()).map_err(io)?;
+            file.set_len(end).map_err(io)?;
         }
         file.seek(SeekFrom::Start(end)).map_err(io)?;
-        let records = payloads.len() as u64;
-        let journal = Self { file, end, records, state: State::Clean, buffer: Vec::new() };
+        let payloads = scan.records.into_iter().map(|(_, payload)| payload.to_vec()).collect();
+        let marked = if scan.unsynced == 0 { end } else { 0 };
+        let mut journal = Self { file, end, marked, records, state: State::Clean, buffer: Vec::new() };
+        // What was read is built upon: it goes to the disk, and the mark says so.
+        journal.sync().map_err(io)?;
+        if bytes.starts_with(&HEADER_V1) {
+            journal.raise_version().map_err(io)?;
+        }
         Ok((journal, payloads, Recovery { records, torn_bytes }))
     }
 
@@ -146,7 +158,34 @@ impl Journal {
         if self.state == State::Poisoned {
             return Err(poisoned());
         }
-        self.file.sync_data().inspect_err(|_| self.state = State::Poisoned)
+        self.file.sync_data().inspect_err(|_| self.state = State::Poisoned)?;
+        if self.marked != self.end {
+            self.mark();
+        }
+        Ok(())
+    }
+
+    /// Writes down that everything so far is on the disk. Should there be no room, the records are there all the same.
+    fn mark(&mut self) {
+        if self.make_writable().is_err() {
+            return;
+        }
+        let mark = mark(self.end);
+        self.state = State::Tail;
+        if self.file.write_all(&mark).is_err() {
+            let _ = self.make_writable();
+            return;
+        }
+        self.state = State::Clean;
+        self.end += mark.len() as u64;
+        self.marked = self.end;
+    }
+
+    fn raise_version(&mut self) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&HEADER)?;
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.sync_data()
     }
 
     /// Records in the file.

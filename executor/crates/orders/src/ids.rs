@@ -38,6 +38,11 @@ pub fn flatten_order(command: Uuid, symbol: &str) -> Uuid {
     Uuid::new_v5(&command, format!("flatten:{symbol}").as_bytes())
 }
 
+/// What a standing kill switch does is done under this id.
+pub fn kill(account: Uuid, switch: &str, at_ms: i64) -> Uuid {
+    Uuid::new_v5(&account, format!("kill:{switch}:{at_ms}").as_bytes())
+}
+
 /// An order somebody else placed in the account.
 pub fn foreign_order(account: Uuid, symbol: &str, external_id: &str) -> Uuid {
     Uuid::new_v5(&account, format!("foreign:{symbol}:{external_id}").as_bytes())

@@ -51,13 +51,15 @@ pub struct Group {
     /// Its orders are being taken back; once they are finished, this is its failure.
     pub closing: Option<Failure>,
     pub failure: Option<Failure>,
+    /// A later group has been placed since it failed.
+    pub answered: bool,
     /// Cancelled by command: its quantity is deliberately unprotected, and stays so.
     pub released: bool,
 }
 
 impl Group {
     pub fn new(n: u32, form: Form, quantity: Decimal) -> Self {
-        Self { n, form, quantity, gone: Decimal::ZERO, closing: None, failure: None, released: false }
+        Self { n, form, quantity, gone: Decimal::ZERO, closing: None, failure: None, answered: false, released: false }
     }
 
     /// What it stands for: all of its quantity, or of a failed one only what it had closed.
@@ -86,7 +88,7 @@ pub struct Next {
 /// The next protective order that `entry` needs, if any.
 ///
 /// `pairs`: the venue holds a stop and a target of which one fills. `again`: try once more what the venue has refused in every form
-/// (after a reconciliation). A quantity too small for the venue (dust) waits for the next fill.
+/// (after a further fill or a reconciliation). A quantity too small for the venue (dust) waits for the next fill.
 pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool, again: bool) -> Option<Next> {
     let first = form_wanted(entry, pairs)?;
     let quantity = uncovered(entry, groups, rules);
@@ -94,14 +96,16 @@ pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool,
     if !rules.is_tradable(quantity, valued_at) {
         return None;
     }
-    let form = match groups.last().and_then(|group| group.failure.map(|failure| (group.form, failure))) {
+    let unanswered = groups.iter().filter(|group| !group.answered);
+    let failures = unanswered.filter_map(|group| group.failure.map(|failure| (group.form, failure)));
+    let is_passed = |(form, failure): (Form, Failure)| {
+        form != Form::Exit && matches!(failure, Failure::WouldTrigger | Failure::TargetReached)
+    };
+    let form = match failures.clone().last() {
+        _ if failures.clone().any(is_passed) => Form::Exit,
         None | Some((_, Failure::Merged)) => first,
         Some((form, Failure::NotSent)) => form,
-        Some((
-            Form::Oco | Form::Watched | Form::Stop | Form::Target,
-            Failure::WouldTrigger | Failure::TargetReached,
-        )) => Form::Exit,
-        Some((Form::Oco | Form::Watched, Failure::Refused)) => Form::Stop,
+        Some((Form::Oco | Form::Watched, _)) => Form::Stop,
         Some((Form::Stop | Form::Target | Form::Exit, _)) if again => first,
         Some((Form::Stop | Form::Target | Form::Exit, _)) => return None,
     };

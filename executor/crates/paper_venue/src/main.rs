@@ -26,9 +26,10 @@ Usage: paper_venue --config FILE
 FILE (JSON, mode 0600):
   listen         address and port, such as 127.0.0.1:9443; port 0 takes a free one, which the log names
   state          the journal that the venue's state is replayed from
-  control_token  opens the control API, POST /paper/v1/bar, POST /paper/v1/continue, GET /paper/v1/accounts/NAME
+  control_token  opens the control API, POST /paper/v1/bar, POST /paper/v1/continue, POST /paper/v1/l2, GET /paper/v1/accounts/NAME
   fees           {\"maker\": \"0.001\", \"taker\": \"0.001\"}
   volume_share   optional: at most this part of a bar's volume fills
+  latency_ms     optional: market time until an order arrives, where a symbol goes by its order book
   symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional}]
   accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}, market: \"spot\" or \"swap\"}]
   swap           optional: {fees, maintenance_margin, liquidation_fee, leverage, max_leverage} of swap accounts
@@ -89,8 +90,9 @@ fn run(path: &Path) -> Result<(), String> {
     let faults = Arc::new(Faults::new(config.faults.clone()));
     let (mut address, mut away) = (config.listen, Duration::ZERO);
     loop {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(2).enable_all().build().map_err(|error| error.to_string())?;
+        // One thread, since one lock guards it all: no answer waits for another thread to wake up.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().map_err(|error| error.to_string())?;
         let ended = runtime.block_on(live(path, &config, &faults, &mut address, away));
         runtime.shutdown_timeout(GRACE);
         match ended? {

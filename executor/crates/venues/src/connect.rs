@@ -6,7 +6,7 @@ use orders::Market;
 use serde::Deserialize;
 
 use crate::Venue;
-use crate::binance::Binance;
+use crate::binance;
 use crate::bybit::Bybit;
 pub use crate::http::AddressError;
 use crate::okx::Okx;
@@ -45,7 +45,7 @@ pub fn connect(protocol: Protocol, market: Market, access: Access) -> Result<Arc
     // Some other library may have brought a second provider; a choice made here cannot be ambiguous.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match (protocol, market) {
-        (Protocol::Binance, _) => Ok(Arc::new(Binance::new(access)?)),
+        (Protocol::Binance, _) => binance::connect(market, access),
         (Protocol::Bybit, market) => Ok(Arc::new(Bybit::new(market, access)?)),
         (Protocol::Okx, market) => Ok(Arc::new(Okx::new(market, access)?)),
     }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -116,9 +117,14 @@ async fn serve<C: Conversation>(
     }
 }
 
+/// Read at once, at most. The buffer is cleared before each read: the usual 128 KiB would cost more than all else there is to it.
+const READ_BUFFER: usize = 4096;
+
 /// Connects, without Nagle's delay of small frames.
 pub async fn dial(url: &str) -> Result<Socket, String> {
-    let (socket, _) = connect_async_with_config(url, None, true).await.map_err(|error| error.to_string())?;
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let connected = connect_async_with_config(url, Some(config), true).await;
+    let (socket, _) = connected.map_err(|error| error.to_string())?;
     Ok(socket)
 }
 

@@ -14,7 +14,8 @@ use thiserror::Error;
 
 use crate::VenueError;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take before it counts as lost.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// Larger than the list of all of Binance's symbols; an answer beyond it is not one of ours.
 const LARGEST_ANSWER: usize = 64 << 20;
 #[derive(Debug, Error)]

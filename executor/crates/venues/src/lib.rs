@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
 use orders::{Approved, Fill, Market, Oco, Order, SymbolRules};
@@ -77,6 +77,8 @@ pub enum Reason {
 pub struct Receipt {
     pub order: VenueOrder,
     pub fills: Vec<Fill>,
+    /// When the request's last byte had been given to the socket, where that is known.
+    pub written: Option<Instant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -126,6 +128,28 @@ pub struct Holds {
     pub trailing: bool,
 }
 
+/// How much of a venue's rate limit is used up, as its own headers say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    pub name: &'static str,
+    pub used: u32,
+    pub limit: u32,
+}
+
+impl Budget {
+    pub fn share(&self) -> f64 {
+        f64::from(self.used) / f64::from(self.limit.max(1))
+    }
+}
+
+/// How an account's connection to its venue does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Health {
+    /// The venue's clock less ours; `None` before it was measured, or where it is not.
+    pub clock_offset_ms: Option<i64>,
+    pub budgets: Vec<Budget>,
+}
+
 /// An exchange account.
 pub trait Venue: Send + Sync + 'static {
     fn market(&self) -> Market;
@@ -150,6 +174,10 @@ pub trait Venue: Send + Sync + 'static {
     fn measure_clock(&self) -> Reply<'_, ()>;
     /// Entries leave the reserve to cancels and protection: why they must wait, if they must.
     fn entries_throttled(&self) -> Option<String>;
+    /// For metrics and the status page; whoever does not say is not shown.
+    fn health(&self) -> Health {
+        Health::default()
+    }
     /// Runs the user stream until it is dropped: connects, subscribes, reconnects with back-off. Each number in `pings` is answered
     /// by a [`StreamEvent::Pong`] behind all earlier events.
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running;

@@ -1,13 +1,19 @@
 //! A request's parameters as `name=value&...`.
 
 /// Parameters of one request, in the order in which they are sent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Params(Vec<(&'static str, String)>);
 
 impl Params {
     pub fn add(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
         self.0.push((name, value.into()));
         self
+    }
+
+    /// Names and values, by name.
+    pub fn sorted(mut self) -> Vec<(&'static str, String)> {
+        self.0.sort_unstable_by_key(|(name, _)| *name);
+        self.0
     }
 
     /// `name=value&...`, values percent-encoded.

@@ -33,5 +33,5 @@ pub fn acknowledged(order: &Order, external_id: String, time_ms: i64) -> Receipt
         executed: Decimal::ZERO,
         time_ms,
     };
-    Receipt { order, fills: Vec::new() }
+    Receipt { order, fills: Vec::new(), written: None }
 }

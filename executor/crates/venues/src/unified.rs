@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::connect::Protocol;
 use crate::request::Request;
-use crate::{bybit, okx};
+use crate::{binance, bybit, okx};
 
 /// One call: a method's name and its arguments.
 pub enum Call {
@@ -208,7 +208,10 @@ pub fn sign(
 ) -> Result<Request, String> {
     let call = Call::parse(method, input)?;
     match protocol {
-        Protocol::Binance => Err("Binance's requests are not among those signed here".into()),
+        Protocol::Binance => {
+            let signer = binance::sign::Signer::new(keys.api_key, keys.secret);
+            binance::unified::request(&call, market, &signer, timestamp_ms)
+        }
         Protocol::Bybit => {
             let signer = bybit::sign::Signer::new(keys.api_key, keys.secret);
             bybit::unified::request(&call, market, "https://api.bybit.com", &signer, timestamp_ms)

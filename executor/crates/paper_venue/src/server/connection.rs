@@ -18,6 +18,9 @@ const MISSED_PINGS: u32 = 3;
 /// Longest wait for a peer that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Read at once, at most. The buffer is cleared before each read: the usual 128 KiB would cost more than an order.
+pub(crate) const READ_BUFFER: usize = 4096;
+
 /// Longest wait for the peer's answer to a close.
 const FAREWELL: Duration = Duration::from_secs(1);
 

@@ -68,7 +68,7 @@ fn serve(
 ) -> Response {
     let names = names.split('/').filter(|name| !name.is_empty());
     let names: Vec<String> = names.map(|name| format!("{flavour}{name}")).collect();
-    upgrade.on_upgrade(move |socket| {
+    upgrade.read_buffer_size(connection::READ_BUFFER).on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let mut store = shared.store();
         for name in &names {

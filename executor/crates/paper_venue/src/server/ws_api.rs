@@ -40,7 +40,7 @@ pub(crate) async fn futures(State(shared): State<Arc<Shared>>, upgrade: WebSocke
 }
 
 fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, futures: bool) -> Response {
-    upgrade.on_upgrade(move |socket| {
+    upgrade.read_buffer_size(connection::READ_BUFFER).on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let answers = Arc::clone(&shared);
         let on_text = move |outbox: &Outbox, text: &str| answer(&answers, outbox, text, futures);

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 
-use super::wire::RateLimitBody;
+use super::symbols::{Interval, RateLimitBody, RateLimitKind};
+use crate::VenueError;
 
 /// Entries stop here; the rest is for cancels, protection and questions.
 const ENTRY_SHARE: f64 = 0.8;
@@ -41,23 +42,32 @@ impl Budget {
         }
     }
 
-    /// The venue's own limits, as exchangeInfo lists them.
+    /// The venue's own limits, as exchangeInfo lists them, and what is used of them, as answers over the WebSocket say.
     pub fn learn(&self, limits: &[RateLimitBody]) {
-        let find = |kind: &str, interval: &str, number: u32| {
-            let found = limits
-                .iter()
-                .find(|limit| limit.kind == kind && limit.interval == interval && limit.interval_num == number);
-            found.map(|limit| limit.limit)
-        };
+        let now = Instant::now();
         let mut used = self.used();
-        used.weight_limit = find("REQUEST_WEIGHT", "MINUTE", 1).or(used.weight_limit);
-        used.orders_limit = find("ORDERS", "SECOND", 10).or(used.orders_limit);
+        for limit in limits {
+            let count = limit.count.map(|count| (count, now));
+            match (limit.kind, limit.interval, limit.interval_num) {
+                (RateLimitKind::RequestWeight, Interval::Minute, 1) => {
+                    used.weight_limit = Some(limit.limit);
+                    used.weight = count.or(used.weight);
+                }
+                (RateLimitKind::Orders, Interval::Second, 10) => {
+                    used.orders_limit = Some(limit.limit);
+                    used.orders = count.or(used.orders);
+                }
+                _ => {}
+            }
+        }
     }
 
-    pub fn block(&self, retry_after: Duration, banned: bool) {
+    /// The venue asks to wait: nothing but cancels and protection goes out until then, and nothing at all after a ban.
+    pub fn block(&self, retry_after: Duration, banned: bool) -> VenueError {
         let mut used = self.used();
         used.blocked_until = Some(Instant::now() + retry_after);
         used.banned = banned;
+        VenueError::Throttled { retry_after, banned }
     }
 
     /// How long a ban (418) still holds; nothing may be sent until then.

@@ -2,76 +2,82 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request};
+use hyper::Method;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Account;
-use super::sign::Params;
+use super::order_entry::Entered;
+use super::sign::Call;
+use crate::params::Params;
+use crate::request::Request;
 use crate::{Reason, VenueError};
 
 /// Where a 429 does not say how long.
-const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
-struct ErrorBody {
-    code: i64,
-    msg: String,
+pub struct ErrorBody {
+    pub code: i64,
+    pub msg: String,
 }
 
 impl Account {
-    pub async fn public<T: for<'de> Deserialize<'de>>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
-        self.exchange(Method::GET, path, params.encoded(), false).await
+    pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
+        let query = params.encoded();
+        let mark = if query.is_empty() { "" } else { "?" };
+        self.exchange(Request::public(format!("{}{path}{mark}{query}", self.http.base))).await
     }
 
-    /// A signed request. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once more.
-    pub async fn signed<T: for<'de> Deserialize<'de>>(
-        &self,
-        method: Method,
-        path: &str,
-        params: impl Fn() -> Params,
-    ) -> Result<T, VenueError> {
-        let first = self.exchange(method.clone(), path, self.signer.signed(params(), self.venue_ms()), true).await;
-        match first {
+    /// A request that carries the account's key and no signature.
+    pub async fn with_key<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, VenueError> {
+        let headers = vec![self.signer.key_header()];
+        self.exchange(Request { method, url: format!("{}{path}", self.http.base), headers, body: None }).await
+    }
+
+    /// A signed request over REST. A stale timestamp is refused before anything is acted upon, so after re-measuring it is sent once
+    /// more.
+    pub async fn signed<T: DeserializeOwned>(&self, call: &Call) -> Result<T, VenueError> {
+        let send = || {
+            let (params, at) = (call.params.clone(), self.clock.venue_ms());
+            self.exchange(self.signer.request(&self.http.base, &call.method, call.path, params, at))
+        };
+        match send().await {
             Err(VenueError::Refused { code: -1021, .. }) => {
                 self.measure().await?;
-                self.exchange(method, path, self.signer.signed(params(), self.venue_ms()), true).await
+                send().await
             }
             other => other,
         }
     }
 
-    async fn exchange<T: for<'de> Deserialize<'de>>(
-        &self,
-        method: Method,
-        path: &str,
-        text: String,
-        with_key: bool,
-    ) -> Result<T, VenueError> {
+    /// A signed request of order entry: over the WebSocket where it is up, else over REST. Only what certainly never left is sent
+    /// the other way.
+    pub async fn entered<T: DeserializeOwned>(&self, call: &Call) -> Result<Entered<T>, VenueError> {
         if let Some(retry_after) = self.budget.banned_for() {
             return Err(VenueError::Throttled { retry_after, banned: true });
         }
-        let in_body = method == Method::POST;
-        let url = if in_body || text.is_empty() {
-            format!("{}{path}", self.http.base)
-        } else {
-            format!("{}{path}?{text}", self.http.base)
-        };
-        let mut request = Request::builder().method(method).uri(url);
-        if with_key {
-            request = request.header("X-MBX-APIKEY", self.signer.api_key());
+        let send = || self.entry.send(call.ws, self.signer.signed_json(call.params.clone(), self.clock.venue_ms()));
+        let mut answer = send().await;
+        if matches!(answer, Err(VenueError::Refused { code: -1021, .. })) {
+            self.measure().await?;
+            answer = send().await;
         }
-        let body = if in_body {
-            request = request.header("Content-Type", "application/x-www-form-urlencoded");
-            Bytes::from(text)
-        } else {
-            Bytes::new()
-        };
-        // The message names no URL: a signed one would be in the logs.
-        let request =
-            request.body(Full::new(body)).map_err(|_| VenueError::NotSent("the request cannot be formed".into()))?;
-        let (parts, body) = self.http.send(request).await?;
+        match answer {
+            Ok(answer) => {
+                let body = serde_json::from_str(answer.result.get()).map_err(|error| unreadable_answer(&error))?;
+                Ok(Entered { body, written: Some(answer.written) })
+            }
+            Err(VenueError::NotSent(_)) => Ok(Entered { body: self.signed(call).await?, written: None }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, request: Request) -> Result<T, VenueError> {
+        if let Some(retry_after) = self.budget.banned_for() {
+            return Err(VenueError::Throttled { retry_after, banned: true });
+        }
+        let (parts, body) = self.http.send(request.into_http()?).await?;
         self.budget.read(&parts.headers);
         let status = parts.status.as_u16();
         if status == 429 || status == 418 {
@@ -81,8 +87,7 @@ impl Account {
                 .and_then(|value| value.to_str().ok())
                 .and_then(|text| text.parse().ok());
             let retry_after = seconds.map_or(DEFAULT_WAIT, Duration::from_secs);
-            self.budget.block(retry_after, status == 418);
-            return Err(VenueError::Throttled { retry_after, banned: status == 418 });
+            return Err(self.budget.block(retry_after, status == 418));
         }
         if status >= 500 {
             return Err(VenueError::Lost(format!("the venue answered {status}")));
@@ -93,9 +98,12 @@ impl Account {
                 Err(_) => VenueError::Lost(format!("the venue answered {status} without a reason")),
             });
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| VenueError::Lost(format!("the venue's answer is unreadable: {error}")))
+        serde_json::from_slice(&body).map_err(|error| unreadable_answer(&error))
     }
+}
+
+fn unreadable_answer(error: &serde_json::Error) -> VenueError {
+    VenueError::Lost(format!("the venue's answer is unreadable: {error}"))
 }
 
 /// What a Binance error code means. -1006 and -1007 are the two that leave the outcome open.
@@ -105,11 +113,19 @@ pub fn classify(code: i64, message: String) -> VenueError {
         -1006 | -1007 => return VenueError::Lost(format!("{message} ({code})")),
         -2013 | -2011 if says("Unknown order") || code == -2013 => Reason::NoSuchOrder,
         -1121 => Reason::UnknownSymbol,
+        -2018 | -2019 => Reason::InsufficientBalance,
+        // Futures: past the trigger; a post-only order that would take.
+        -2021 | -5022 => Reason::WouldTrigger,
+        -4116 => Reason::DuplicateOrder,
+        -4120 | -1116 => Reason::Unsupported,
+        -4164 => Reason::FilterNotional,
+        -4014 => Reason::FilterPrice,
+        -1111 | -4003 | -4005 | -4023 => Reason::FilterLot,
         -1015 | -1003 => Reason::OrderRate,
         -1013 if says("LOT_SIZE") => Reason::FilterLot,
         -1013 if says("NOTIONAL") => Reason::FilterNotional,
         -1013 if says("PRICE") => Reason::FilterPrice,
-        -2010 | -1013 | -2021 if WOULD_TRIGGER.iter().any(|text| says(text)) => Reason::WouldTrigger,
+        -2010 | -1013 if WOULD_TRIGGER.iter().any(|text| says(text)) => Reason::WouldTrigger,
         -2010 if says("insufficient balance") => Reason::InsufficientBalance,
         -2010 if says("Duplicate order") => Reason::DuplicateOrder,
         _ => Reason::Other,
@@ -117,10 +133,9 @@ pub fn classify(code: i64, message: String) -> VenueError {
     VenueError::Refused { reason, code, message }
 }
 
-const WOULD_TRIGGER: [&str; 4] = [
+const WOULD_TRIGGER: [&str; 3] = [
     "would trigger immediately",
     "would immediately match and take",
-    "would immediately trigger",
     "relationship of the prices for the orders is not correct",
 ];
 

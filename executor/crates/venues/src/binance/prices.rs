@@ -1,91 +1,50 @@
-//! Last prices from the public trade streams, for what the executor watches over by itself.
+//! Last prices from the public trade streams.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use rust_decimal::Decimal;
-use serde::Deserialize;
+use orders::Market;
 use serde_json::json;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
 use crate::PriceSink;
+use crate::last_prices::{Print, Tape};
 
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-#[derive(Deserialize)]
-struct TradeEvent {
-    e: String,
-    s: String,
-    p: Decimal,
+pub struct Trades {
+    url: String,
+    /// A symbol's stream.
+    stream: &'static str,
 }
 
-pub async fn run(account: Arc<Account>, sink: PriceSink, mut wanted: UnboundedReceiver<String>) {
-    let mut symbols = BTreeSet::new();
-    let mut wait = FIRST_WAIT;
-    loop {
-        if symbols.is_empty() {
-            let Some(symbol) = wanted.recv().await else { return };
-            symbols.insert(symbol);
-        }
-        match follow(&account, &sink, &mut wanted, &mut symbols, &mut wait).await {
-            Some(reason) => tracing::warn!(%reason, "the price stream is down; connecting again"),
-            None => return,
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+impl Trades {
+    pub fn of(account: &Arc<Account>) -> Self {
+        let (folder, stream) = match account.market {
+            Market::Spot => ("/ws", "@trade"),
+            // The futures book tells of single trades nowhere in its documents; these are of 100 ms at most.
+            Market::Swap => ("/market/ws", "@aggTrade"),
+        };
+        Self { url: format!("{}{folder}", account.market_ws_url), stream }
     }
 }
 
-/// Until the connection ends (why), or nobody wants it any more (`None`).
-async fn follow(
-    account: &Account,
-    sink: &PriceSink,
-    wanted: &mut UnboundedReceiver<String>,
-    symbols: &mut BTreeSet<String>,
-    wait: &mut Duration,
-) -> Option<String> {
-    let url = format!("{}/ws", account.market_ws_url);
-    let (mut socket, _) = match connect_async_with_config(&url, None, true).await {
-        Ok(connected) => connected,
-        Err(error) => return Some(error.to_string()),
-    };
-    *wait = FIRST_WAIT;
-    if let Err(error) = socket.send(subscription(symbols.iter())).await {
-        return Some(error.to_string());
+impl Tape for Trades {
+    fn url(&self) -> &str {
+        &self.url
     }
-    loop {
-        tokio::select! {
-            message = socket.next() => match message {
-                Some(Ok(Message::Text(text))) => {
-                    if let Ok(trade) = serde_json::from_str::<TradeEvent>(&text)
-                        && trade.e == "trade"
-                    {
-                        sink(&trade.s, trade.p);
-                    }
-                }
-                Some(Ok(Message::Close(_))) | None => return Some("closed by the venue".into()),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Some(error.to_string()),
-            },
-            symbol = wanted.recv() => {
-                let symbol = symbol?;
-                if symbols.insert(symbol.clone())
-                    && let Err(error) = socket.send(subscription(std::iter::once(&symbol))).await
-                {
-                    return Some(error.to_string());
-                }
-            }
+
+    fn subscription<'a>(&self, symbols: impl Iterator<Item = &'a String>) -> Message {
+        let streams: Vec<String> = symbols.map(|symbol| symbol.to_lowercase() + self.stream).collect();
+        Message::text(json!({"method": "SUBSCRIBE", "params": streams, "id": 1}).to_string())
+    }
+
+    fn alive(&self) -> Message {
+        Message::text(json!({"method": "LIST_SUBSCRIPTIONS", "id": 2}).to_string())
+    }
+
+    fn read(&self, text: &str, sink: &PriceSink) {
+        // Answers to subscriptions are no trades.
+        if let Ok(trade) = serde_json::from_str::<Print>(text) {
+            sink(&trade.symbol, trade.price);
         }
     }
-}
-
-fn subscription<'a>(symbols: impl Iterator<Item = &'a String>) -> Message {
-    let streams: Vec<String> = symbols.map(|symbol| format!("{}@trade", symbol.to_lowercase())).collect();
-    Message::text(json!({"method": "SUBSCRIBE", "params": streams, "id": 1}).to_string())
 }

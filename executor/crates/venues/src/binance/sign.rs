@@ -1,75 +1,93 @@
-//! HMAC-SHA256 signatures over the exact bytes sent.
+//! Signed requests: HMAC-SHA256 over the exact bytes sent.
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use hyper::Method;
 use zeroize::Zeroizing;
 
-/// Holds the account's secret; deliberately neither `Debug` nor `Clone`.
-pub struct Signer {
-    api_key: Zeroizing<String>,
-    secret: Zeroizing<String>,
+use crate::params::Params;
+use crate::request::{Request, Secret};
+
+/// How long a request may be on its way, milliseconds: one that is held up for longer is refused (-1021), so nothing that was given
+/// up is carried out later.
+const RECV_WINDOW: &str = "5000";
+/// Parameters that the WebSocket API takes as JSON numbers.
+const NUMBERS: [&str; 3] = ["recvWindow", "timestamp", "trailingDelta"];
+
+/// One call: where it goes over REST and, where `ws` is not empty, over the WebSocket API.
+pub struct Call {
+    pub method: Method,
+    pub path: &'static str,
+    pub ws: &'static str,
+    pub params: Params,
 }
 
-/// Parameters of one request, in the order in which they are sent.
-#[derive(Default)]
-pub struct Params(Vec<(&'static str, String)>);
+impl Call {
+    pub fn get(path: &'static str, params: Params) -> Self {
+        Self { method: Method::GET, path, ws: "", params }
+    }
+}
 
-impl Params {
-    pub fn add(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
-        self.0.push((name, value.into()));
-        self
+/// Deliberately neither `Debug` nor `Clone`: it holds the account's keys.
+pub struct Signer {
+    api_key: Zeroizing<String>,
+    secret: Secret,
+}
+
+impl Signer {
+    pub fn new(api_key: String, secret: String) -> Self {
+        Self { api_key: Zeroizing::new(api_key), secret: Secret::new(secret) }
     }
 
-    /// `name=value&...`, values percent-encoded.
-    pub fn encoded(&self) -> String {
-        let mut text = String::with_capacity(256);
-        for (name, value) in &self.0 {
+    pub fn key_header(&self) -> (&'static str, String) {
+        ("X-MBX-APIKEY", self.api_key.to_string())
+    }
+
+    fn sign(&self, text: &str) -> String {
+        hex::encode(self.secret.sign(&[text]))
+    }
+
+    /// A request over REST, stamped and signed: what changes something carries its parameters in the body, but for a DELETE.
+    pub fn request(&self, base: &str, method: &Method, path: &str, mut params: Params, timestamp_ms: i64) -> Request {
+        params.add("recvWindow", RECV_WINDOW).add("timestamp", timestamp_ms.to_string());
+        let mut text = params.encoded();
+        let signature = self.sign(&text);
+        text.push_str("&signature=");
+        text.push_str(&signature);
+        let mut headers = vec![self.key_header()];
+        let (url, body) = if matches!(*method, Method::POST | Method::PUT) {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded".into()));
+            (format!("{base}{path}"), Some(text))
+        } else {
+            (format!("{base}{path}?{text}"), None)
+        };
+        Request { method: method.clone(), url, headers, body }
+    }
+
+    /// `params` as the WebSocket API wants them: a JSON object, signed over the pairs sorted by name.
+    pub fn signed_json(&self, mut params: Params, timestamp_ms: i64) -> String {
+        params.add("apiKey", self.api_key.as_str()).add("recvWindow", RECV_WINDOW);
+        params.add("timestamp", timestamp_ms.to_string());
+        let (mut text, mut json) = (String::with_capacity(384), String::with_capacity(512));
+        for (name, value) in params.sorted() {
             if !text.is_empty() {
                 text.push('&');
             }
             text.push_str(name);
             text.push('=');
-            percent_encode(value, &mut text);
+            text.push_str(&value);
+            json.push(if json.is_empty() { '{' } else { ',' });
+            json.push('"');
+            json.push_str(name);
+            json.push_str("\":");
+            if NUMBERS.contains(&name) {
+                json.push_str(&value);
+            } else {
+                json.push_str(&serde_json::Value::from(value).to_string());
+            }
         }
-        text
-    }
-}
-
-impl Signer {
-    pub fn new(api_key: String, secret: String) -> Self {
-        Self { api_key: Zeroizing::new(api_key), secret: Zeroizing::new(secret) }
-    }
-
-    pub fn api_key(&self) -> &str {
-        &self.api_key
-    }
-
-    /// The hex signature of `text`.
-    pub fn sign(&self, text: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("HMAC takes a key of any length");
-        mac.update(text.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
-    }
-
-    /// `params` with timestamp, window and signature: a query string or a form body.
-    pub fn signed(&self, mut params: Params, timestamp_ms: i64) -> String {
-        params.add("recvWindow", "5000").add("timestamp", timestamp_ms.to_string());
-        let mut text = params.encoded();
-        let signature = self.sign(&text);
-        text.push_str("&signature=");
-        text.push_str(&signature);
-        text
-    }
-}
-
-fn percent_encode(value: &str, out: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push_str(&hex::encode_upper([byte]));
-        }
+        json.push_str(",\"signature\":\"");
+        json.push_str(&self.sign(&text));
+        json.push_str("\"}");
+        json
     }
 }
 
