@@ -14,6 +14,7 @@ use super::faults::{Faults, Telling};
 use super::held::Out;
 use super::listen_keys::ListenKeys;
 use super::market_messages::{bare, stream_message};
+use super::okx;
 use crate::engine::{MarketEvent, Venue};
 
 /// Messages that may wait for a slow reader before its connection is closed.
@@ -75,12 +76,14 @@ enum UserForm {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Bybit,
+    Okx(okx::Side),
 }
 
 impl Dialect {
-    fn events(self, event: &Value) -> Vec<String> {
+    fn events(self, venue: &Venue, event: &Value) -> Vec<String> {
         match self {
             Self::Bybit => bybit::events(event),
+            Self::Okx(side) => okx::events(venue, event, side),
         }
     }
 }
@@ -167,11 +170,11 @@ impl Hub {
         self.last_subscription.remove(&outbox.id);
     }
 
-    pub fn tell_user(&mut self, account: usize, event: &Value) {
+    pub fn tell_user(&mut self, venue: &Venue, account: usize, event: &Value) {
         let mut expired = false;
         for user in self.users.iter().filter(|user| user.account == account) {
             let texts = match user.form {
-                UserForm::Dialect(dialect) => dialect.events(event),
+                UserForm::Dialect(dialect) => dialect.events(venue, event),
                 UserForm::Subscription(number) => vec![format!(r#"{{"subscriptionId":{number},"event":{event}}}"#)],
                 UserForm::ListenKey { .. } if !self.listen_keys.is_alive(account) => {
                     expired = true;

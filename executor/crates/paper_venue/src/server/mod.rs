@@ -1,4 +1,4 @@
-//! The venue on the network: Binance's REST, WebSocket API and market streams, Bybit's in [`bybit`], and the control API.
+//! The venue on the network: Binance's REST, WebSocket API and market streams, Bybit's in [`bybit`], OKX's in [`okx`], and the control API.
 
 mod auth;
 mod book;
@@ -25,6 +25,7 @@ mod listen_keys;
 mod market_data;
 mod market_messages;
 mod market_streams;
+mod okx;
 mod operations;
 mod order_lists;
 mod params;
@@ -68,6 +69,10 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
         .route("/{category}/ws", any(market_streams::futures))
         .route("/{category}/ws/{*streams}", any(market_streams::futures))
         .route("/stream", any(market_streams::combined))
+        .route("/api/v5/{*path}", any(okx::answer))
+        .route("/ws/v5/private", any(okx::private))
+        .route("/ws/v5/business", any(okx::business))
+        .route("/ws/v5/public", any(okx::public))
         .route("/v5/private", any(bybit::private))
         .route("/v5/public/{category}", any(bybit::public))
         .route("/v5/{*path}", any(bybit::answer))
