@@ -33,6 +33,7 @@ impl Spot {
                 step: d("0.001"),
                 min_quantity: d("0.001"),
                 min_notional: d("5"),
+                max_open_orders: None,
             }],
             accounts: vec![SetupAccount {
                 name: "trader".to_owned(),

@@ -34,6 +34,7 @@ impl Swap {
                 step: d("0.001"),
                 min_quantity: d("0.001"),
                 min_notional: d("5"),
+                max_open_orders: None,
             }],
             accounts: vec![SetupAccount {
                 name: "trader".to_owned(),
