@@ -104,7 +104,7 @@ fn read(query: &str, body: &str) -> Result<Params, Bad> {
         return Ok(params);
     }
     let fields = serde_json::from_str(body).map_err(|error| Bad::parameter(format!("not JSON: {error}")))?;
-    Params::of_json(&fields).map_err(bad)
+    Params::of_json(fields).map_err(bad)
 }
 
 /// The name of the account whose key the headers name and whose secret has signed `sent`.

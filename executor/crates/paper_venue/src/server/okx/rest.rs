@@ -114,13 +114,15 @@ fn read(query: &str, body: &str) -> Result<Params, Bad> {
         return Ok(params);
     }
     let not_json = |_| Bad::new(50_002, "JSON syntax error");
-    let entry = match serde_json::from_str::<Value>(body).map_err(not_json)? {
+    let fields = match serde_json::from_str::<Value>(body).map_err(not_json)? {
         Value::Array(mut entries) if entries.len() == 1 => entries.remove(0),
         Value::Array(_) => return Err(Bad::new(51_111, "The paper venue takes one entry at a time")),
         entry => entry,
     };
-    let fields = entry.as_object().ok_or_else(|| Bad::new(50_002, "JSON syntax error"))?;
-    Ok(Params::of_json(fields)?)
+    match fields {
+        Value::Object(fields) => Ok(Params::of_json(fields)?),
+        _ => Err(Bad::new(50_002, "JSON syntax error")),
+    }
 }
 
 fn signer<'a>(shared: &'a Shared, headers: &HeaderMap, sent: &str) -> Result<&'a str, Bad> {
