@@ -1,7 +1,7 @@
 //! Fuzzing on stable Rust: valid inputs are mutated (bits, bytes, spans, JSON values, splices of two) and thrown at a target. It is
 //! not guided by coverage but by what the target says: an input with a new outcome joins the corpus and is mutated further.
 //!
-//! As a test it is short. `FUZZ_SECONDS=300` makes it as long, `FUZZ_SEED` another run; what breaks the target is printed as a literal.
+//! As a test it is short. `SMC_FUZZ_SECONDS=300` makes it as long, `SMC_SEED` another run; what breaks the target is printed as a literal.
 
 mod mutate;
 
@@ -23,7 +23,7 @@ const LARGEST_CORPUS: usize = 2_000;
 /// With the input, when the target does.
 pub fn run(name: &str, corpus: &[Vec<u8>], mut target: impl FnMut(&[u8]) -> String) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (seconds, seed) = (number("FUZZ_SECONDS"), number("FUZZ_SEED").unwrap_or(1));
+    let (seconds, seed) = (number("SMC_FUZZ_SECONDS"), number("SMC_SEED").unwrap_or(1));
     let (mut random, begun) = (Random::new(seed), Instant::now());
     let mut corpus = corpus.to_vec();
     assert!(!corpus.is_empty(), "nothing to mutate");

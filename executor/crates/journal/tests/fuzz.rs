@@ -29,7 +29,7 @@ fn corpus(path: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn any_bytes_are_read_the_same_twice_or_refused() {
+fn fuzz_any_bytes_are_read_the_same_twice_or_refused() {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let path = folder.path().join("journal");
