@@ -22,6 +22,9 @@ pub struct ErrorBody {
     pub msg: String,
 }
 
+/// The code of a refused timestamp.
+const STALE: i64 = -1021;
+
 impl Account {
     pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
         let query = params.encoded();
@@ -43,12 +46,18 @@ impl Account {
             self.exchange(self.signer.request(&self.http.base, &call.method, call.path, params, at))
         };
         match send().await {
-            Err(VenueError::Refused { code: -1021, .. }) => {
-                self.measure().await?;
-                send().await
+            Err(VenueError::Refused { code: STALE, .. }) => {
+                self.measure_again().await?;
+                send().await.map_err(untaken)
             }
             other => other,
         }
+    }
+
+    /// After a refused timestamp. What was refused for it has not been acted upon, however this ends.
+    async fn measure_again(&self) -> Result<(), VenueError> {
+        let measured = self.measure().await;
+        measured.map_err(|error| VenueError::NotSent(format!("the venue's clock could not be measured: {error}")))
     }
 
     /// A signed request of order entry: over the WebSocket where it is up, else over REST. Only what certainly never left is sent
@@ -59,9 +68,9 @@ impl Account {
         }
         let send = || self.entry.send(call.ws, self.signer.signed_json(call.params.clone(), self.clock.venue_ms()));
         let mut answer = send().await;
-        if matches!(answer, Err(VenueError::Refused { code: -1021, .. })) {
-            self.measure().await?;
-            answer = send().await;
+        if matches!(answer, Err(VenueError::Refused { code: STALE, .. })) {
+            self.measure_again().await?;
+            answer = send().await.map_err(untaken);
         }
         match answer {
             Ok(answer) => {
@@ -106,6 +115,15 @@ fn unreadable_answer(error: &serde_json::Error) -> VenueError {
     VenueError::Lost(format!("the venue's answer is unreadable: {error}"))
 }
 
+/// A timestamp that is refused again, right after the clock was measured: the clock jumps, and the request was not taken. It is no
+/// word on the order itself, so a protective one is tried again.
+fn untaken(error: VenueError) -> VenueError {
+    match error {
+        VenueError::Refused { code: STALE, message, .. } => VenueError::NotSent(message),
+        error => error,
+    }
+}
+
 /// What a Binance error code means. -1006 and -1007 are the two that leave the outcome open.
 pub fn classify(code: i64, message: String) -> VenueError {
     let says = |text: &str| message.contains(text);
@@ -148,6 +166,15 @@ mod tests {
             VenueError::Refused { reason, .. } => Some(reason),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_timestamp_refused_twice_is_an_order_that_was_never_taken() {
+        let stale = classify(-1021, "Timestamp for this request is outside of the recvWindow.".into());
+        assert!(matches!(untaken(stale), VenueError::NotSent(_)));
+        let refused = classify(-2010, "Account has insufficient balance for requested action.".into());
+        assert!(matches!(untaken(refused), VenueError::Refused { code: -2010, .. }));
+        assert!(matches!(untaken(VenueError::Lost("closed".into())), VenueError::Lost(_)));
     }
 
     #[test]
