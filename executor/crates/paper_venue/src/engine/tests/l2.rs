@@ -42,6 +42,7 @@ fn setup(latency_ms: i64) -> Setup {
             step: d("0.001"),
             min_quantity: d("0.001"),
             min_notional: d("1"),
+            max_open_orders: None,
         }],
         accounts: vec![account("trader", Product::Spot), account("other", Product::Swap)],
         swap: SwapRules::default(),
