@@ -187,8 +187,8 @@ def main() -> None:
         return
     print(f"{'milliseconds':30} {'p10':>8} {'p50':>8} {'p99':>8} {'x ccxt':>8} {'x ccxt.pro':>10}")
     for name, row in result.items():
-        times = " ".join(f"{row[share]:8.3f}" for share in ("p10_ms", "p50_ms", "p99_ms"))
-        print(f"{name:30} {times} {row['times_faster_than_ccxt']:8.1f} {row['times_faster_than_ccxt_pro']:10.1f}")
+        shares = " ".join(f"{row[share]:8.3f}" for share in ("p10_ms", "p50_ms", "p99_ms"))
+        print(f"{name:30} {shares} {row['times_faster_than_ccxt']:8.1f} {row['times_faster_than_ccxt_pro']:10.1f}")
 
 
 if __name__ == "__main__":
