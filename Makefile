@@ -86,6 +86,8 @@ check: setup
 
 chaos: setup
 	$(BIN)/python -m tests.chaos $(ARGS)
+	cd executor && SMC_STEPS=1000000 cargo test --release --locked --quiet -p orders --test lifecycle_machine -- --nocapture
+	cd executor && SMC_FUZZ_SECONDS=300 cargo test --release --locked --quiet -p journal -p venues -p executor fuzz -- --nocapture
 	@test ! -f executor/crates/orders/tests/lifecycle_machine.rs || (cd executor && SMC_STEPS=$${SMC_STEPS:-1000000} cargo test --release --locked --quiet -p orders --test lifecycle_machine)
 
 bench: setup .venv-peers/.stamp
