@@ -1,4 +1,4 @@
-"""More requests than were recorded: ccxt makes them on the spot, under the same clock; `executor sign` makes the same."""
+"""More requests than were recorded: ccxt makes them on the spot, under the same clock; so must `executor sign`."""
 
 from __future__ import annotations
 
