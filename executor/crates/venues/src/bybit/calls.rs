@@ -7,8 +7,9 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::answers::{ExecutionBody, InstrumentBody, OrderBody, PositionBody, WalletBody};
+use super::answers::{ExecutionBody, OrderBody, PositionBody, WalletBody};
 use super::client::Page;
+use super::instruments::InstrumentBody;
 use super::requests::{self, CancelOrder, CreateOrder, category, orders_of};
 use super::{Account, Bybit};
 use crate::clock::now_ms;
