@@ -2,7 +2,7 @@
 
 use orders::exposure::Exposure;
 use orders::protection::{self, Group};
-use orders::{Market, Order, Tracked};
+use orders::{Market, Order, Side, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -46,6 +46,15 @@ impl State {
     pub fn held(&self, symbol: &str) -> Decimal {
         let spot = self.rules.get(symbol).filter(|rules| rules.market == Market::Spot);
         spot.and_then(|rules| self.total(&rules.base)).unwrap_or_else(|| self.booked(symbol))
+    }
+
+    /// Whether a position is held on the side of this entry: without one there is nothing to protect.
+    pub fn is_on_side(&self, entry: &Order) -> bool {
+        let held = self.held(&entry.symbol);
+        match entry.side {
+            Side::Buy => held > Decimal::ZERO,
+            Side::Sell => held < Decimal::ZERO,
+        }
     }
 
     pub fn total(&self, asset: &str) -> Option<Decimal> {

@@ -2,7 +2,7 @@
 
 use orders::guards::{Refusal, approve_exit, approve_oco};
 use orders::protection::{self, Failure, Form, Next};
-use orders::{Kind, Oco, Order, Status, SymbolRules, Tracked, ids};
+use orders::{Kind, Market, Oco, Order, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::VenueError;
@@ -30,6 +30,9 @@ impl Account {
             return;
         }
         let Some(rules) = self.state.rules.get(&tracked.order.symbol).cloned() else { return };
+        if rules.market == Market::Swap && !self.state.is_on_side(&tracked.order) {
+            return;
+        }
         let pairs = self.venue.holds().oco;
         let Some(next) = protection::next(tracked, self.state.groups_of(entry), &rules, pairs, again) else { return };
         let legs = legs(tracked, &next, pairs);
@@ -122,9 +125,20 @@ impl Account {
         {
             self.take_back_if_working(other);
         }
-        if self.state.groups_of(entry).iter().any(|group| group.n == n && group.closing.is_some()) {
+        let Some(group) = self.state.groups_of(entry).iter().find(|group| group.n == n) else { return };
+        if group.closing.is_some() {
             self.unguarded.push(entry);
+        } else if status == Status::Expired && group.stands_for_something() && !self.works(entry, n) {
+            // The venue let it end unfilled: a market order without a counterpart, a list that met an order of ours.
+            self.group_failed(entry, n, Failure::NotSent);
+            self.wake_in(RETRY, Wake::Protect { entry });
         }
+    }
+
+    /// Whether an order of the group works.
+    fn works(&self, entry: Uuid, n: u32) -> bool {
+        let legs = self.state.group_legs.get(&(entry, n)).into_iter().flatten();
+        legs.filter_map(|leg| self.state.orders.get(leg)).any(Tracked::is_working)
     }
 
     /// A protective order was refused, or never arrived: what that means for its group. Told of before the order is rejected, so that

@@ -12,7 +12,6 @@ use venues::{Balance, Report, StreamEvent};
 use crate::account::Account;
 use crate::fact::{Asked, Fact};
 use crate::message::{Done, Message, Wake};
-use crate::rows;
 
 /// Between attempts of something that must happen and could not be sent.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -230,7 +229,7 @@ impl Account {
             *self.balance_changes.entry(asset.clone()).or_default() += 1;
             self.state.balances.insert(asset, balance);
         }
-        self.also(rows::holdings(&self.state));
+        self.are_holdings_new = true;
     }
 
     /// Takes over an order's state at the venue, and asks for trades that it implies.

@@ -16,7 +16,6 @@ use crate::fact::Fact;
 use crate::gathering::{Gathered, gather};
 use crate::message::{Message, Wake};
 use crate::reacting::RETRY;
-use crate::rows;
 
 impl Account {
     pub fn start_gathering(&mut self) {
@@ -122,7 +121,7 @@ impl Account {
         self.controls.differences += differences.len() as u64;
         self.cancel_strangers();
         self.record(Fact::Reconciled { differences });
-        self.also(rows::holdings(&self.state));
+        self.are_holdings_new = true;
         self.ready = true;
         self.continue_replacements();
         tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
