@@ -67,6 +67,22 @@ async def test_a_resting_order(trading: httpx.AsyncClient, world: World, desk: D
     assert event["market_time"] is not None
 
 
+async def test_one_grep_from_the_request_to_the_venue_s_order_id(
+    trading: httpx.AsyncClient, world: World, desk: Desk
+) -> None:
+    headers = world.alice.headers | {"X-Request-ID": "trace-of-this-order"}
+    answer = await trading.post(CREATE, json=limit_order(world), headers=headers)
+    assert answer.headers["X-Request-ID"] == "trace-of-this-order"
+    for _ in range(100):
+        lines = [line for line in (desk.folder / "executor.log").read_text().splitlines() if "trace-of-this" in line]
+        if lines:
+            break
+        await asyncio.sleep(0.02)
+    [line] = lines
+    assert answer.json()["order"]["client_order_id"] in line
+    assert f'external_order_id="{answer.json()["order"]["external_order_id"]}"' in line
+
+
 async def test_digits_survive_as_numbers_and_as_strings(trading: httpx.AsyncClient, world: World, desk: Desk) -> None:
     """0.12345 and 40000.03 have no exact float; nothing is rounded on the way."""
     text = '{{"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": {}, "price": {}}}'

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tests.detection.series import generated
 
 from smc_agent.cli.detect import detect as command
-from smc_agent.detection import ZONES, DetectionParams, detect, detect_timeframes
+from smc_agent.detection import LEVELS, ZONES, DetectionParams, detect, detect_timeframes, resting_levels
 from smc_agent.market import read_bars
 
 SMALL = ["--swing", "9", "--internal", "3"]
@@ -64,8 +64,9 @@ def test_as_of_is_what_was_known_with_the_zones_that_stood(file: Path, at: str) 
     events = detect(bars.time, bars.open, bars.high, bars.low, bars.close, bars.volume, PARAMS)
     found = lines(file, "--as-of", at)
     assert [line["id"] for line in found] == events.until(400).id.tolist()
-    assert {line["id"] for line in found if line.get("active")} == {zone.id for zone in events.as_of(400)}
-    assert {line["kind"] for line in found if "active" in line} <= ZONES
+    standing = {event.id for event in (*events.as_of(400), *resting_levels(events.until(400)))}
+    assert {line["id"] for line in found if line.get("active")} == standing
+    assert {line["kind"] for line in found if "active" in line} <= ZONES | LEVELS
     assert {line.get("active") for line in found} == {None, True, False}
     first = file.with_name("first_BTCUSDT_1m.csv")
     first.write_text("".join(file.read_text().splitlines(keepends=True)[:402]))

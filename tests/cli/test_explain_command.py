@@ -145,9 +145,9 @@ def test_what_cannot_be_asked_is_said(file: Path, arguments: list[str], says: st
 def test_without_events_there_is_nothing_to_explain(file: Path) -> None:
     short = file.with_name("few_BTCUSDT_1m.csv")
     short.write_text("".join(file.read_text().splitlines(keepends=True)[:3]))
-    said = asked(short, 0)
+    said = asked(short, 0, "--tf", "1h")
     assert said.exit_code == 2
-    assert "These 2 bars have no events." in said.output
+    assert "These 0 bars have no events." in said.output
 
 
 def test_what_follows_is_by_reference(file: Path) -> None:

@@ -1,6 +1,8 @@
 """`smc plot`: pictures of what was known, with words where a browser shows them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -110,6 +112,15 @@ def test_what_cannot_be_drawn_is_said_and_nothing_is_left(
     assert done.exit_code == 2
     assert says in done.output
     assert not list(tmp_path.iterdir())
+
+
+def test_without_its_library_it_says_what_to_install(file: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['matplotlib'] = None; from smc_agent.cli.main import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plot", file], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "smc: This needs matplotlib, which is not installed. Run `make setup`.\n"
 
 
 def test_too_many_bars_for_a_picture_are_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_help_is_there_at_once_and_names_every_subcommand(tmp_path: Path) -> Non
     done = smc("--help", cwd=tmp_path)
     assert time.monotonic() - began < 1.0  # 0.1 s alone; room for a busy machine
     for name in (
-        "up", "status", "doctor", "config", "admin", "detect", "explain", "plot", "prove", "backtest", "reset",
+        "up", "status", "doctor", "config", "admin", "detect", "explain", "plot", "prove", "backtest", "paper", "reset",
     ):  # fmt: skip
         assert f"  {name} " in done.stdout
     heavy = (
@@ -48,6 +48,7 @@ def test_help_is_there_at_once_and_names_every_subcommand(tmp_path: Path) -> Non
         "status",
         "doctor",
         "config",
+        "paper",
         "reset",
         "admin create",
         "admin link",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from smc_agent.detection import DetectionInputError, DetectionParams, Detector, detect
+from smc_agent.detection import WINDOWS, DetectionInputError, DetectionParams, Detector, Events, detect
 
 from .series import Columns, cut, generated
 
@@ -98,14 +98,36 @@ def test_integer_ticks_give_what_the_same_floats_give() -> None:
 
 def test_gaps_in_time_are_legal_and_nothing_gives_nothing() -> None:
     t, o, h, lo, c, v = generated(800, 6)
-    assert detect(t * 1000, o, h, lo, c, v) == detect(t, o, h, lo, c, v)
+    for times in (t * 1000, t + np.where(np.arange(800) < 400, 0, 9 * 86_400_000), t - 2**61, t * 5_000_000):
+        assert blind(detect(times, o, h, lo, c, v)) == blind(detect(t, o, h, lo, c, v))
     assert len(detect([], [], [], [], [], [])) == 0
+
+
+def blind(events: Events) -> list[tuple[object, ...]]:
+    """The events that do not depend on the time of day."""
+    of_time = ("previous_day", "previous_week", "previous_month", *WINDOWS)
+    kinds = {event.id: event.kind for event in events}
+    return [
+        event[1:8]
+        for event in events
+        if not event.kind.startswith(of_time)
+        and not kinds.get(-1 if event.ref is None else event.ref, "").startswith(of_time)
+    ]
+
+
+def test_times_that_no_calendar_knows_are_one_long_day() -> None:
+    times, ones = [-(2**63), 1 - 2**63, 0, 2**63 - 2, 2**63 - 1], [1.0] * 5
+    events = detect(times, ones, ones, ones, ones, ones)
+    assert [event.confirmed for event in events if event.kind == "previous_day_high"] == [2, 3]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"swing": 0}, {"internal": -1}, {"swing": 5001}, {"equal_threshold": -0.1}, {"atr_period": 0}, {"wild_factor": 0},
-     {"break_by": "body"}, {"fvg_threshold": 2}, {"max_zones": 0}, {"swings": 5}, {"fvg_factor": math.nan}],
+     {"day_zone": "Mars/Phobos"}, {"day_zone": "../UTC"}, {"day_start": "24:00"}, {"day_start": 17}, {"premium": 0.5},
+     {"ote_from": 0.8}, {"windows": {"lunch": None}}, {"windows": {"asian_session": {"zone": "UTC", "start": "01:00"}}},
+     {"windows": {"asian_session": {"zone": "UTC", "start": "01:00", "end": "01:00"}}}, {"break_by": "body"},
+     {"fvg_threshold": 2}, {"max_zones": 0}, {"swings": 5}, {"fvg_factor": math.nan}],
 )  # fmt: skip
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

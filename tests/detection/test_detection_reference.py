@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from smc_agent.detection import DetectionParams, Detector, detect
+from smc_agent.detection import KINDS, WINDOWS, DetectionParams, Detector, Window, Windows, detect
 
 from .reference import reference
-from .series import Columns, generated, recorded
+from .series import Columns, cut, generated, recorded
 
 SMALL = DetectionParams(swing=9, internal=3, equal=2, atr_period=14)
 VARIANTS = {
@@ -23,6 +23,13 @@ VARIANTS = {
         swing=7, internal=7, equal=5, atr_period=10, break_by="wick", mitigation="close", fvg_threshold="none",
         wild_factor=1.2, equal_threshold=0.4,
     ),
+    "other hours": SMALL.model_copy(update={
+        "day_zone": "America/New_York", "day_start": "17:00", "premium": 0.2, "equilibrium": 0.3, "ote_from": 0.3,
+        "displacement_factor": 1.0, "windows": Windows(
+            asian_session=Window(zone="Asia/Kathmandu", start="23:15", end="23:00"), london_session=None,
+            new_york_session=Window(zone="America/New_York", start="02:30", end="03:00"),
+        ),
+    }),
     "fifty zones": SMALL.model_copy(update={"max_zones": 50, "fvg_threshold": "none"}),
     "few zones": SMALL.model_copy(update={"max_zones": 3, "fvg_threshold": "none"}),
     "one zone": SMALL.model_copy(update={"max_zones": 1, "fvg_threshold": "none", "mitigation": "close"}),
@@ -50,14 +57,40 @@ def test_equals_the_reference_on_generated_bars(name: str, seed: int) -> None:
 
 
 def test_the_generated_bars_reach_every_kind_that_the_rules_name() -> None:
-    seen = compare(generated(1500, 3), SMALL)
-    assert seen == {
-        "swing_high", "swing_low", "equal_highs", "equal_lows", "bos", "choch", "order_block", "order_block_touched",
-        "order_block_mitigated", "breaker_block", "breaker_block_invalidated", "fvg", "fvg_touched", "fvg_half_filled",
-        "fvg_filled", "ifvg",
-    }  # fmt: skip
-    few = compare(generated(1500, 3), VARIANTS["few zones"])
-    assert few - seen == {"order_block_expired", "breaker_block_expired", "fvg_expired"}
+    seen = compare(generated(3000, 3), SMALL)
+    expired = {kind for kind in KINDS if kind.endswith("_expired")}
+    assert seen == set(KINDS) - expired
+    few = compare(generated(3000, 3), VARIANTS["few zones"])
+    assert few - seen == expired
+
+
+@pytest.mark.parametrize("params", [SMALL, VARIANTS["other hours"]], ids=["small", "other hours"])
+def test_equals_the_reference_where_clocks_are_changed(params: DetectionParams) -> None:
+    """Bars of a bit over two hours for half a year from February 2024, then of 11 minutes around each change."""
+    _, o, h, lo, c, v = generated(2000, 8)
+    for first, spacing in ((1_706_745_600_000, 7_340_000), (1_709_856_000_000, 660_000), (1_729_814_400_000, 660_000)):
+        compare((first + spacing * np.arange(2000, dtype=np.int64), o, h, lo, c, v), params)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_equals_the_reference_on_the_smallest_and_largest_prices(scale: float) -> None:
+    t, o, h, lo, c, v = generated(1500, 9)
+    compare((t, o * scale, h * scale, lo * scale, c * scale, v), SMALL)
+
+
+@pytest.mark.parametrize("count", [1, 2, 60, 199, 200, 201, 202])
+def test_equals_the_reference_on_the_first_bars(count: int) -> None:
+    kinds = compare(cut(generated(300, 10), 0, count), DetectionParams())
+    assert count > 200 or not kinds & {"equal_highs", "equal_lows", "displacement"}
+
+
+def test_equals_the_reference_on_bars_of_one_price_and_on_a_flat_market() -> None:
+    t, _, _, _, c, v = generated(1500, 12)
+    compare((t, c, c, c, c, v), SMALL)
+    flat = np.full(1500, 100.0)
+    assert compare((t, flat, flat, flat, flat, v), SMALL) <= {
+        f"{window}_{what}" for window in WINDOWS for what in ("open", "close")
+    } | {f"previous_{period}_{side}" for period in ("day", "week", "month") for side in ("high", "low")}
 
 
 @pytest.mark.parametrize("file", ["crypto/BTC-PERP_1m.csv", "smc/EURUSD_15m.csv"])

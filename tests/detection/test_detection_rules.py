@@ -4,34 +4,7 @@ import pytest
 
 from smc_agent.detection import KINDS, DetectionParams, Event, detect, rule_text
 
-Candle = tuple[float, float, float, float]
-NEVER = 5000
-ONE_SCALE = DetectionParams(swing=NEVER, internal=2, equal=NEVER)
-GAPS_ONLY = DetectionParams(swing=NEVER, internal=NEVER, equal=NEVER)
-
-
-def run(candles: list[Candle], params: DetectionParams, volume: list[float] | None = None) -> list[Event]:
-    o, h, lo, c = ([candle[k] for candle in candles] for k in range(4))
-    return list(detect(list(range(len(o))), o, h, lo, c, volume or [1.0] * len(o), params))
-
-
-def path(*middles: float) -> list[Candle]:
-    """Bars without a body, one unit tall: no gap is ever made by them under `fvg_threshold=auto`."""
-    return [(m, m + 0.5, m - 0.5, m) for m in middles]
-
-
-def mirrored(candles: list[Candle], about: float) -> list[Candle]:
-    return [(about - o, about - lo, about - h, about - c) for o, h, lo, c in candles]
-
-
-def mirror(event: Event, about: float, ids: int = 0, bars: int = 0) -> Event:
-    kind = event.kind.replace("high", "HIGH").replace("low", "high").replace("HIGH", "low")
-    return Event(
-        event.id + ids, kind, event.scale, {"bullish": "bearish", "bearish": "bullish"}[event.direction],
-        event.anchor + bars, event.confirmed + bars, about - event.bottom, about - event.top,
-        None if event.ref is None else event.ref + ids,
-    )  # fmt: skip
-
+from .drawn import GAPS_ONLY, NEVER, NO_WINDOWS, ONE_SCALE, Candle, mirror, mirrored, path, run
 
 # bar    0   1  2  3   4   5   6   7   8  9  10  11  12  13  14  15  16 17 18 19  20
 STORY = [10, 9, 8, 9, 10, 11, 12, 11, 10, 9, 10, 11, 12, 13, 12, 11, 10, 9, 8, 9, 10]
@@ -41,14 +14,16 @@ TOLD = [
     Event(2, "swing_low", "internal", "bullish", 9, 11, 8.5, 8.5, None),
     Event(3, "bos", "internal", "bullish", 6, 13, 12.5, 12.5, 1),
     Event(4, "order_block", "internal", "bullish", 9, 13, 9.5, 8.5, 3),
-    Event(5, "swing_high", "internal", "bearish", 13, 15, 13.5, 13.5, None),
-    Event(6, "order_block_touched", "internal", "bullish", 9, 16, 9.5, 8.5, 4),
-    Event(7, "choch", "internal", "bearish", 9, 18, 8.5, 8.5, 2),
-    Event(8, "order_block", "internal", "bearish", 13, 18, 13.5, 12.5, 7),
-    Event(9, "order_block_mitigated", "internal", "bullish", 9, 18, 9.5, 8.5, 4),
-    Event(10, "breaker_block", "internal", "bearish", 9, 18, 9.5, 8.5, 4),
-    Event(11, "swing_low", "internal", "bullish", 18, 20, 7.5, 7.5, None),
-    Event(12, "breaker_block_invalidated", "internal", "bearish", 9, 20, 9.5, 8.5, 10),
+    Event(5, "liquidity_taken", "internal", "bearish", 6, 13, 12.5, 12.5, 1),
+    Event(6, "swing_high", "internal", "bearish", 13, 15, 13.5, 13.5, None),
+    Event(7, "order_block_touched", "internal", "bullish", 9, 16, 9.5, 8.5, 4),
+    Event(8, "choch", "internal", "bearish", 9, 18, 8.5, 8.5, 2),
+    Event(9, "order_block", "internal", "bearish", 13, 18, 13.5, 12.5, 8),
+    Event(10, "order_block_mitigated", "internal", "bullish", 9, 18, 9.5, 8.5, 4),
+    Event(11, "breaker_block", "internal", "bearish", 9, 18, 9.5, 8.5, 4),
+    Event(12, "liquidity_taken", "internal", "bullish", 9, 18, 8.5, 8.5, 2),
+    Event(13, "swing_low", "internal", "bullish", 18, 20, 7.5, 7.5, None),
+    Event(14, "breaker_block_invalidated", "internal", "bearish", 9, 20, 9.5, 8.5, 11),
 ]
 
 
@@ -88,7 +63,7 @@ def test_an_equal_high_is_no_pivot_and_a_lone_one_waits_for_exactly_size_bars() 
 
 
 def test_internal_break_of_a_level_that_is_the_swing_level_too_is_left_out() -> None:
-    both = DetectionParams(swing=2, internal=1, equal=NEVER)
+    both = DetectionParams(swing=2, internal=1, equal=NEVER, windows=NO_WINDOWS)
     breaks = [event.scale for event in run(path(*STORY), both) if event.kind in ("bos", "choch")]
     assert breaks == ["swing", "swing"]
     apart = [10, 9, 8, 9, 10, 11, 12, 11, 10, 9, 10, 9.5, 10.2, 10.8]  # an internal high at bar 10 that is no swing
@@ -100,10 +75,10 @@ def test_internal_break_of_a_level_that_is_the_swing_level_too_is_left_out() -> 
 
 def test_a_wild_bar_is_not_taken_for_the_origin_and_of_equals_the_first_is() -> None:
     candles = path(*STORY[:14])
-    calm = run(candles, DetectionParams(swing=NEVER, internal=2, equal=NEVER, atr_period=3))
+    calm = run(candles, DetectionParams(swing=NEVER, internal=2, equal=NEVER, atr_period=3, windows=NO_WINDOWS))
     assert [event.anchor for event in calm if event.kind == "order_block"] == [9]
     candles[9] = (9, 9.5, 1, 9)  # a spike: 8.5 units tall, its parsed low is 9.5, as are the lows of bars 8 and 10
-    spiked = run(candles, DetectionParams(swing=NEVER, internal=2, equal=NEVER, atr_period=3))
+    spiked = run(candles, DetectionParams(swing=NEVER, internal=2, equal=NEVER, atr_period=3, windows=NO_WINDOWS))
     assert [(e.anchor, e.top, e.bottom) for e in spiked if e.kind == "order_block"] == [(8, 10.5, 9.5)]
 
 
@@ -113,7 +88,9 @@ def test_break_by_wick_compares_the_highs() -> None:
     candles[12] = (12, 12.6, 11.5, 12)  # the wick passes 12.5, the close does not
     assert "bos" not in [event.kind for event in run(candles, ONE_SCALE)]
     wick = ONE_SCALE.model_copy(update={"break_by": "wick"})
-    assert [(e.kind, e.confirmed) for e in run(candles, wick)][-2:] == [("bos", 12), ("order_block", 12)]
+    assert [(e.kind, e.confirmed) for e in run(candles, wick)][-3:] == [
+        ("bos", 12), ("order_block", 12), ("liquidity_sweep", 12),
+    ]  # fmt: skip
 
 
 def test_mitigation_by_close_waits_for_the_close() -> None:
@@ -121,7 +98,7 @@ def test_mitigation_by_close_waits_for_the_close() -> None:
     candles[17] = (9, 9.5, 8, 9)  # the wick passes 8.5, the close does not
     touched_and_ended = {"order_block_touched", "order_block_mitigated", "breaker_block"}
     kinds = [e.kind for e in run(candles, ONE_SCALE) if e.confirmed == 17]
-    assert kinds == ["order_block_mitigated", "breaker_block"]
+    assert kinds == ["order_block_mitigated", "breaker_block", "liquidity_sweep"]
     by_close = ONE_SCALE.model_copy(update={"mitigation": "close"})
     assert not touched_and_ended & {e.kind for e in run(candles, by_close) if e.confirmed == 17}
     candles[17] = (9, 9.5, 8, 8.4)
@@ -184,7 +161,7 @@ def test_a_gap_needs_a_middle_bar_that_stands_out_unless_told_otherwise() -> Non
 
 
 def test_equal_highs_and_lows_are_pools_of_two_pivots_close_together() -> None:
-    pools = DetectionParams(swing=NEVER, internal=NEVER, equal=1, atr_period=4, equal_threshold=0.1)
+    pools = DetectionParams(swing=NEVER, internal=NEVER, equal=1, atr_period=4, equal_threshold=0.1, windows=NO_WINDOWS)
     events = run(path(10, 8, 10, 8.1, 10.05, 9), pools)
     # ATR(4) at bar 3: true ranges 1, 2.5, 2.5, 2.4; at bar 5 the lows' and the highs' distances are within a tenth.
     assert events == [
@@ -199,7 +176,9 @@ def test_equal_highs_and_lows_are_pools_of_two_pivots_close_together() -> None:
 
 def test_levels_exactly_the_threshold_apart_are_not_equal() -> None:
     # The true range of the last bar, 2, is the ATR(1); the lows are half a unit apart.
-    pools = DetectionParams(swing=NEVER, internal=NEVER, equal=1, atr_period=1, equal_threshold=0.25)
+    pools = DetectionParams(
+        swing=NEVER, internal=NEVER, equal=1, atr_period=1, equal_threshold=0.25, windows=NO_WINDOWS
+    )
     assert run(path(10, 8, 10, 8.5, 10), pools) == []
     more = pools.model_copy(update={"equal_threshold": 0.2501})
     assert [event.kind for event in run(path(10, 8, 10, 8.5, 10), more)] == ["equal_lows"]

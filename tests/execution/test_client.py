@@ -71,6 +71,13 @@ async def test_submit_sends_the_envelope_and_no_token() -> None:
     assert answer.order.filled_quantity == Decimal(0)
 
 
+async def test_a_heartbeat_shows_the_token() -> None:
+    async with talking(b" ", status=204) as (server, client):
+        await client.heartbeat()
+    line, headers, _ = server.asked[0]
+    assert (line, headers["authorization"]) == ("POST /v1/heartbeat HTTP/1.1", "Bearer the-token")
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [(200, "killed"), (400, "malformed"), (401, "bad_signature"), (503, "not_ready")]
 )

@@ -23,6 +23,8 @@ interface Place {
 }
 type Box = Place & { zone: Zone };
 
+const font = "10px system-ui, sans-serif";
+
 /** One primitive draws every zone: the cost of a frame follows what is in view, not what exists. */
 export class ZoneLayer implements ISeriesPrimitive<Time> {
   private chart: IChartApi | undefined;
@@ -84,7 +86,7 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
       const range = scale.getVisibleLogicalRange();
       if (!range) return;
       const detailed = range.to - range.from < 400;
-      context.font = "10px system-ui, sans-serif";
+      context.font = font;
       for (const zone of this.zones) {
         const from = this.indexOf(zone.fromMs);
         const until = zone.untilMs === null ? Number.POSITIVE_INFINITY : this.indexOf(zone.untilMs);
@@ -145,11 +147,13 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
     }
     context.globalAlpha = active || shape === "sign" ? 0.95 : 0.55;
     if (shape === "sign") {
+      context.font = "bold 11px system-ui, sans-serif";
       context.textAlign = "center";
       context.textBaseline = "middle";
       context.fillText(short, (x0 + x1) / 2, (y0 + y1) / 2);
       context.textAlign = "start";
       context.textBaseline = "alphabetic";
+      context.font = font;
     } else if (shape === "band") {
       if (x1 - x0 > 30) context.fillText(short, Math.max(2, x0 + 3), 11 + (layer === "kill_zones" ? 12 : 0));
     } else if (x0 >= 0 && x1 - x0 > (wide ? 24 : 40)) {
@@ -176,7 +180,8 @@ function placeOf(
   }
   if (shape === "sign") {
     // Beyond its price, on the side that it is about, where the candle does not hide it; of no side: in the middle.
-    const y = zone.direction === "" ? (top + bottom) / 2 : above ? top - 12 : bottom + 12;
+    const away = /^(strong|weak)/.test(zone.kind) ? 20 : 12; // past the pivot's dot
+    const y = zone.direction === "" ? (top + bottom) / 2 : above ? top - away : bottom + away;
     return { x0: x0 - 6, x1: x0 + 6, y0: y - 5, y1: y + 5 };
   }
   // A pool that still rests is a short line at its outer edge, however long it stands.

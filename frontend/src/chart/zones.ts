@@ -62,7 +62,7 @@ export const looks: Record<Kind, Look> = {
   premium_entered: { layer: "context", shape: "sign", title: "Premium", short: "P" },
   equilibrium_entered: { layer: "context", shape: "sign", title: "Equilibrium", short: "E" },
   discount_entered: { layer: "context", shape: "sign", title: "Discount", short: "D" },
-  range_zone_left: { layer: "context", shape: "sign", title: "Between the zones of the range", short: "·" },
+  range_zone_left: { layer: "context", shape: "sign", title: "Between the zones of the range", short: "–" },
   strong_high: { layer: "context", shape: "sign", title: "Strong high", short: "S" },
   strong_low: { layer: "context", shape: "sign", title: "Strong low", short: "S" },
   weak_high: { layer: "context", shape: "sign", title: "Weak high", short: "W" },

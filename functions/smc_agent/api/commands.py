@@ -18,6 +18,7 @@ from uuid import UUID
 
 import httpx
 
+from smc_agent.api.middleware import request_id
 from smc_agent.platform.problems import FieldError, Problem
 from smc_agent.platform.settings import Settings
 
@@ -54,8 +55,9 @@ class Executor:
             raise away("No command key is configured: SMC_COMMAND_KEY is not set.")
         seed = base64.b64decode(self._settings.command_key.get_secret_value())
         return sign(
-            seed, self._settings.command_key_id, str(command_id), str(account), action, payload, datetime.now(UTC), ttl
-        )
+            seed, self._settings.command_key_id, str(command_id), str(account), action, payload, datetime.now(UTC), ttl,
+            request_id.get(),
+        )  # fmt: skip
 
     async def submit(self, envelope: dict[str, Any]) -> "Answer":
         """The executor's answer, refusals included; Problem `executor_unavailable` when none came."""

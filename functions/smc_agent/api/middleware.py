@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from contextvars import ContextVar
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -20,10 +21,12 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
+# The request that is being served, for what it sends on; None outside of one.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _PLAUSIBLE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
-def _request_id(scope: Scope) -> str:
+def _id_of(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _PLAUSIBLE_ID.fullmatch(value):
             return str(value.decode())
@@ -40,8 +43,9 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        own_id = _id_of(scope)
+        request_id.set(own_id)
+        scope.setdefault("state", {})["request_id"] = own_id
         started = time.perf_counter()
         received = 0
 
@@ -60,7 +64,7 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
+                headers[REQUEST_ID] = own_id
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
             await send(message)
@@ -74,5 +78,5 @@ class Envelope:
                 scope["path"].encode("unicode_escape").decode(),  # no line breaks of others in our log
                 status,
                 (time.perf_counter() - started) * 1000,
-                request_id,
+                own_id,
             )

@@ -36,7 +36,7 @@ Examples:
 """
 )
 @bar_file
-@click.option("--as-of", metavar="BAR|TIME", help="What was known then; says of each zone whether it was active.")
+@click.option("--as-of", metavar="BAR|TIME", help="What was known then; says of zones and levels if they stood.")
 @click.option("--kinds", metavar="KIND,...", help="Only events of these kinds.")
 @click.option("--tf", "timeframes", metavar="5m,1h", help="On bars of these time frames, made of those of the file.")
 @click.option(
@@ -54,7 +54,7 @@ def detect(
     event is known when bar `confirmed` closes.
 
     With --tf, `anchor` and `confirmed` count bars of the event's time frame, `id` its events, and `known` is the bar of
-    the file at whose close it was known. With --as-of, `active` says which zones stood then.
+    the file at whose close it was known. With --as-of, `active` says which zones and levels stood then.
     """
     from smc_agent.detection import KINDS, detect_timeframes
     from smc_agent.market import TIMEFRAMES
@@ -97,7 +97,7 @@ def event_columns(file: BarFile, found: "list[TimeframeEvents]", until: int | No
     """
     import numpy as np
 
-    from smc_agent.detection import ZONES, rule_text
+    from smc_agent.detection import LEVELS, ZONES, resting_levels, rule_text
 
     parts: list[dict[str, Any]] = []
     for one in found:
@@ -114,9 +114,13 @@ def event_columns(file: BarFile, found: "list[TimeframeEvents]", until: int | No
             "confirmed_time": one.bars.time[columns["confirmed"]],
         }
         if until is not None:
-            standing = {zone.id for zone in events.as_of(one.closed(until))}
+            standing = {event.id for event in (*events.as_of(one.closed(until)), *resting_levels(events))}
+            ending = ZONES | LEVELS
             part["active"] = np.array(
-                [i in standing if k in ZONES else None for i, k in zip(part["id"].tolist(), part["kind"], strict=True)],
+                [
+                    i in standing if k in ending else None
+                    for i, k in zip(part["id"].tolist(), part["kind"], strict=True)
+                ],
                 object,
             )
         rules = {kind: rule_text(kind, file.params) for kind in set(columns["kind"].tolist())}

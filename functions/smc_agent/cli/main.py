@@ -25,6 +25,7 @@ SUBCOMMANDS = {  # name: (module:command, what --help says)
     "plot": ("smc_agent.cli.plot:plot", "Draw bars with their zones and breaks."),
     "prove": ("smc_agent.cli.prove:prove", "Prove on a file of bars that no event repaints."),
     "backtest": ("smc_agent.cli.backtest:backtest", "Backtest the strategy on a file of bars."),
+    "paper": ("smc_agent.cli.paper:paper", "Serve Binance's protocol on this machine, at an exchange's live prices."),
     "reset": ("smc_agent.cli.reset:reset", "Delete the local state and start over."),
 }
 
@@ -89,6 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         click.echo(f"smc: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:  # of a library that a subcommand imports only when it is used
+        library = str(error.name).partition(".")[0]
+        if library == "smc_agent":
+            raise
+        click.echo(f"smc: This needs {library}, which is not installed. Run `make setup`.", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("smc: Stopped.", err=True)
         sys.exit(130)

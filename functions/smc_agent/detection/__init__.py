@@ -57,12 +57,14 @@ Context (step 9), one event when it changes, in this order:
 ref: break -> pivot, order_block -> break, breaker_block -> order_block, breaker_block_invalidated -> breaker_block,
 other block events -> order_block, gap events and ifvg -> fvg, liquidity_sweep, liquidity_taken and liquidity_expired
 -> what made the level, strong and weak -> pivot, ote_entered -> the pivot of the leg's beginning, inducement -> swing
-break, ..._close -> its ..._open; the others have none (None).
+break, ..._close -> its ..._open, previous_... -> the one that it replaces, if that still rested; the others have none
+(None).
 """
 
+from smc_agent.detection.context import Context
 from smc_agent.detection.detector import Detector, detect
 from smc_agent.detection.errors import DetectionInputError, DetectionStateError
-from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events, active_zones
+from smc_agent.detection.events import LEVEL_ENDS, LEVELS, ZONE_ENDS, ZONES, Event, Events, active_zones, resting_levels
 from smc_agent.detection.kernel import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
@@ -71,9 +73,12 @@ from smc_agent.detection.windows import WINDOWS, Window, Windows
 
 __all__ = [
     "KINDS",
+    "LEVELS",
+    "LEVEL_ENDS",
     "WINDOWS",
     "ZONES",
     "ZONE_ENDS",
+    "Context",
     "DetectionInputError",
     "DetectionParams",
     "DetectionStateError",
@@ -88,5 +93,6 @@ __all__ = [
     "active_zones",
     "detect",
     "detect_timeframes",
+    "resting_levels",
     "rule_text",
 ]

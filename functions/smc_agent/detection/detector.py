@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from smc_agent.detection import kernel as k
+from smc_agent.detection.calendar import calendar
+from smc_agent.detection.context import Context, context_of_state
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.frames import columns_of_frame, is_frame
 from smc_agent.detection.params import DetectionParams
-from smc_agent.detection.state import new_state, pack, unpack, with_room, with_slots
+from smc_agent.detection.state import new_state, pack, unpack, with_calendar, with_room, with_slots
 
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 _RULES = {
@@ -58,8 +60,16 @@ class Detector:
 
     @property
     def live_zones(self) -> int:
-        """Zones in the state: blocks, breakers, gaps, and filled gaps that no close has passed yet."""
+        """Zones in the state: blocks, breakers, gaps, filled gaps that no close has passed yet, and resting levels.
+
+        Without the levels of the last day, week and month, which are at most six and never expire.
+        """
         return int(self._state.ints[k.LIVE])
+
+    @property
+    def context(self) -> Context:
+        """Where the market stands at the close of the last bar."""
+        return context_of_state(self._state)
 
     def push(self, time: int, open: float, high: float, low: float, close: float, volume: float) -> list[Event]:
         """Takes the next closed bar (open time in epoch milliseconds) and returns what it made known."""
@@ -72,7 +82,9 @@ class Detector:
                 raise DetectionInputError(0, column, "must fit 64 bits") from None
         first_id = int(self._state.ints[k.NEXT_ID])
         out_i, out_f = self._state.out_i, self._state.out_f
-        count = self._run(self._bar, 0)[1]
+        row, count = self._run(self._bar, 0)
+        if row == 0:
+            count = self._run(self._bar, 0)[1]
         self._make_room()
         return rows(first_id, out_i[:count], out_f[:count]) if count else []
 
@@ -113,13 +125,17 @@ class Detector:
         if rule:
             self._make_room()
             raise DetectionInputError(row, COLUMNS[column], f"{_RULES[rule]} ({_shown(columns, row)})")
+        time = columns[0]
+        if row < len(time) and time[row] >= self._state.calendar[-1, k.FROM]:
+            ahead = calendar(self._params, int(time[row]), int(time[-1]), len(time) - row)
+            self._state = with_calendar(self._state, ahead)
         if len(self._state.zones_i) - self._state.ints[k.LIVE] < k.ZONES_PER_BAR:
             self._state = with_slots(self._state, 2 * len(self._state.zones_i))
         return row, count
 
     def _make_room(self, bars: int = 0) -> None:
         """Room for the events of any one bar, and of `bars` as they usually are."""
-        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + bars + bars // 4
+        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + 2 * bars
         if needed > len(self._state.out_i):
             self._state = with_room(self._state, needed)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from smc_agent.detection.context import Context, context_of_events
 from smc_agent.detection.kernel import DIRECTIONS, KINDS, LABELS, SCALES
 
 ZONES = frozenset({"order_block", "breaker_block", "fvg", "ifvg"})
@@ -21,12 +22,31 @@ ZONE_ENDS = frozenset(
     }
 )
 
+LEVELS = frozenset(
+    {
+        "swing_high",
+        "swing_low",
+        "equal_highs",
+        "equal_lows",
+        "previous_day_high",
+        "previous_day_low",
+        "previous_week_high",
+        "previous_week_low",
+        "previous_month_high",
+        "previous_month_low",
+    }
+)
+"""Kinds that make a level where liquidity rests, until an event of `LEVEL_ENDS` refers to it, or of a day, week or
+month the next of its kind."""
+LEVEL_ENDS = frozenset({"liquidity_taken", "liquidity_expired"})
+
 
 class Event(NamedTuple):
     """One thing that became known at the close of bar `confirmed`; never changed afterwards.
 
     `anchor` and `confirmed` are bar indices since the detector began, `top >= bottom` are plain prices of the input,
-    `ref` is the id of the event it follows from, `scale` is `internal`, `swing` or empty.
+    `ref` is the id of the event it follows from, `scale` is `internal`, `swing` or empty, `direction` is `bullish`,
+    `bearish` or, of what has no side such as a session, empty.
     """
 
     id: int
@@ -160,6 +180,11 @@ class Events:
         """The zones that are active at the close of `bar`, oldest first: opened by then and not ended by then."""
         return active_zones(self.until(bar))
 
+    def context(self, bar: int) -> Context:
+        """Where the market stands at the close of `bar`, as far as events tell it: no position, no retracement."""
+        known = self.until(bar)
+        return context_of_events(known._ints[:, 0], known.top)
+
 
 def active_zones(events: Iterable[Event]) -> list[Event]:
     """The zones that `events`, in order and from the first on, open and do not end; oldest first."""
@@ -170,6 +195,20 @@ def active_zones(events: Iterable[Event]) -> list[Event]:
         elif event.kind in ZONE_ENDS and event.ref is not None:
             active.pop(event.ref, None)
     return list(active.values())
+
+
+def resting_levels(events: Iterable[Event]) -> list[Event]:
+    """The levels that `events`, in order and from the first on, make and do not end; oldest first.
+
+    Liquidity rests at the outer edge: `top` of highs, `bottom` of lows.
+    """
+    resting: dict[int, Event] = {}
+    for event in events:
+        if event.ref is not None and (event.kind in LEVELS or event.kind in LEVEL_ENDS):
+            resting.pop(event.ref, None)  # taken, expired, or replaced by the next of its kind
+        if event.kind in LEVELS:
+            resting[event.id] = event
+    return list(resting.values())
 
 
 def _words(words: tuple[str, ...], codes: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from smc_agent.detection.events import ZONE_ENDS, ZONES, Event, Events
+from smc_agent.detection.events import LEVELS, ZONES, Event, Events, active_zones, resting_levels
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
 from smc_agent.detection.windows import WINDOWS, Window
@@ -21,7 +21,8 @@ from smc_agent.market.bars import Bars
 @dataclass
 class Evidence:
     """`facts` are sentences with numbers, `bars` what each bar that counts is (index -> words), `causes` the events
-    that it follows from, nearest first, `later` those that followed from it; `active` is None where nothing ends."""
+    that it follows from, nearest first, `later` those that followed from it; `active`: whether a zone or a level stands
+    after the last event, None of all else."""
 
     event: Event
     rule: str
@@ -49,8 +50,9 @@ def evidence(bars: Bars, events: Events, event_id: int, params: DetectionParams)
         if other.ref in family:
             family.add(other.id)
             later.append(other)
-    ended = any(other.ref == event_id and other.kind in ZONE_ENDS for other in later)
-    active = not ended if event.kind in ZONES else None
+    active = None
+    if event.kind in ZONES or event.kind in LEVELS:
+        active = event in active_zones(rows) or event in resting_levels(rows)
     return Evidence(event, rule_text(event.kind, params), case.facts, case.notes, case.causes(), later, active)
 
 

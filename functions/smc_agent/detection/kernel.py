@@ -4,7 +4,7 @@ All of it is in this one file on purpose: numba's cache looks only at the file o
 or callee elsewhere could change and leave a stale machine behind.
 
 Cost per bar does not grow with the number of live zones. Each zone waits in a heap under the price that would make the
-next thing happen to it, so a bar looks at the top of eight heaps. Zones above the price are kept with negated prices:
+next thing happen to it, so a bar looks at the top of twelve heaps. Zones above the price are kept with negated prices:
 then "the price falls to the key" is the one test for both sides.
 """
 
@@ -85,25 +85,33 @@ KINDS = (
     "london_close_kill_zone_close",
 )
 SCALES = ("", "internal", "swing")
-DIRECTIONS = ("bearish", "bullish")
+DIRECTIONS = ("bearish", "", "bullish")  # at -1, 0, 1
 LABELS = ("", "HH", "LH", "HL", "LL")
 
 # What is passed as an argument is an int64, not a literal: numba would compile a function once for each literal.
 SWING_HIGH, EQUAL_HIGHS, BOS, CHOCH, ORDER_BLOCK, NEW_FVG = map(np.int64, (0, 2, 4, 5, 6, 11))
 ORDER_BLOCK_TOUCHED, ORDER_BLOCK_MITIGATED, BREAKER_BLOCK, BREAKER_BLOCK_INVALIDATED = map(np.int64, (7, 8, 9, 10))
 FVG_TOUCHED, EXPIRED = map(np.int64, (12, 16))  # by stage: touched, half filled, filled, ifvg; by Z_KIND
+PREVIOUS_HIGH, LIQUIDITY_SWEEP, LIQUIDITY_TAKEN, RANGE_ZONE = map(np.int64, (20, 26, 27, 28))
+STRONG_HIGH, OTE_ENTERED, DISPLACEMENT, INDUCEMENT, WINDOW_OPEN = map(np.int64, (32, 36, 37, 38, 39))
 NO_SCALE, INTERNAL, SWING, NO_REF = map(np.int64, (0, 1, 2, -1))
 
 # settings_i
 SIZES, LONGEST, ATR_PERIOD, BREAK_BY_WICK, MITIGATION_BY_CLOSE, FVG_AUTO = 0, 3, 4, 5, 6, 7  # swing, internal, equal
 MAX_ZONES, RING_MASK, SETTINGS_I = 8, 9, 10
 # settings_f
-EQUAL_THRESHOLD, WILD_FACTOR, FVG_FACTOR, SETTINGS_F = range(4)
-# ints
-BARS, LAST_TIME, NEXT_ID, LIVE, FREE, ROWS, HITS = range(7)  # FREE and what follows mean nothing between two calls
-LEG, TREND, STACK, INTS = 7, 10, 12, 16  # legs of swing, internal and equal; trends; first and end of each stack
+(
+    EQUAL_THRESHOLD, WILD_FACTOR, FVG_FACTOR, PREMIUM, EQUILIBRIUM, OTE_FROM, OTE_TO, DISPLACEMENT_FACTOR, SETTINGS_F
+) = range(9)  # fmt: skip
+# ints: FREE, ROWS, HITS and the place in the calendar mean nothing to another detector; NEWS only within a bar
+BARS, LAST_TIME, NEXT_ID, LIVE, FREE, ROWS, HITS, DATE, DATE_ENDS, NEWS = range(10)
+LEG, TREND, STACK = 10, 13, 15  # legs of swing, internal and equal; trends; first and end of each stack
+TOP_BAR, BOTTOM_BAR, ZONE, OTE_TOP, OTE_BOTTOM, TOLD = 19, 20, 21, 22, 23, 24  # TOLD: strength of swing high and low
+BREAK_ID, BREAK_BAR, BODIES = 26, 27, 28  # the swing break that no inducement has followed; bars in SCALED_SUM
+PERIOD, WHOLE, WINDOW, WINDOW_ID, INTS = 29, 32, 35, 42, 49  # day, week, month; each window's beginning and event
 # floats
-ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, PRICE, FLOATS = 0, 1, 2, 3, 5, 9  # last equal-size levels; price of each heap
+ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, PRICE = 0, 1, 2, 3, 5  # last equal-size levels; price of each heap
+TOP, BOTTOM, SCALED_SUM, NEAREST, FLOATS = 9, 10, 11, 12, 14  # the trailing range; nearest levels of periods
 # ring rows
 OPEN, HIGH, LOW, CLOSE, VOLUME, PARSED_HIGH, PARSED_LOW, RING = range(8)
 # pivots_i, pivots_f: rows scale * 2 + side, scale 0 internal, 1 swing; side 0 high, 1 low
@@ -112,12 +120,19 @@ P_LEVEL, P_BEFORE, P_PARSED, P_TOP, P_BOTTOM, P_VOLUME, P_TOTAL, PIVOT_F = range
 # zones_i, zones_f; a free slot has id -1 and the next free slot as its anchor
 Z_ID, Z_KIND, Z_DIRECTION, Z_SCALE, Z_ANCHOR, Z_STAGE, ZONE_I = range(7)
 Z_TOP, Z_BOTTOM, ZONE_F = range(3)
-BLOCK, BREAKER, FVG = map(np.int64, (0, 1, 2))  # Z_KIND
-# heaps: 2 by wick (below the price, above it) and 2 by close for gaps, the same for blocks
-GAPS, GAPS_BY_CLOSE, BLOCKS, HEAPS = map(np.int64, (0, 2, 4, 8))
+BLOCK, BREAKER, FVG, LEVEL = map(np.int64, (0, 1, 2, 3))  # Z_KIND
+# heaps: 2 by wick (below the price, above it) and 2 by close for gaps, the same for blocks and for levels
+GAPS, GAPS_BY_CLOSE, BLOCKS, LEVELS, LEVELS_BY_CLOSE, HEAPS = map(np.int64, (0, 2, 4, 8, 10, 12))
+# periods_i, periods_f: rows period * 2 + side, 0 day, 1 week, 2 month; prices of lows are negated
+R_BAR, R_ID, R_ANCHOR, R_SWEPT, PERIOD_I = range(5)  # bar of the extreme so far; the level that rests, id -1: none
+R_EXTREME, R_LEVEL, PERIOD_F = range(3)
+# calendar: see calendar.py
+FROM, DAY_BEGAN, WINDOW_BEGAN, WINDOWS = 0, 1, 4, 7
+OUTSIDE, FOREVER = -(1 << 63), (1 << 63) - 1
+NEW_DATE, NEW_SWING, NEW_INTERNAL_HIGH, NEW_INTERNAL_LOW = 1, 2, 4, 8  # NEWS
 OUT_I, OUT_F = 4, 4  # code, anchor, confirmed, ref; top, bottom, volume, share
-ZONES_PER_BAR = 6  # four breaks and a gap can open five
-EVENTS_PER_BAR, EVENTS_PER_ZONE = 64, 4
+ZONES_PER_BAR = 9  # three pivots, four breaks and a gap can open eight
+EVENTS_PER_BAR, EVENTS_PER_ZONE = 96, 4
 
 # rules of the input, as `check` numbers them
 NOT_FINITE, NOT_POSITIVE, HIGH_BELOW, LOW_ABOVE, NEGATIVE_VOLUME, TIME_ORDER = 1, 2, 3, 4, 5, 6
@@ -138,12 +153,15 @@ class State(NamedTuple):
     stacks: Int  # [4, size]: bars whose high (low) no later bar has reached, as a queue; and whether a bar is in it
     pivots_i: Int
     pivots_f: Float
+    periods_i: Int
+    periods_f: Float
     zones_i: Int
     zones_f: Float
     heap_key: Float  # [HEAPS, slots]
     heap_slot: Int
     heap_size: Int
     hits: Int  # [3 * slots, 2]: scratch, what this bar does to zones
+    calendar: Int  # [rows, 4 + WINDOWS]: of the times to come, made outside
     out_i: Int  # [rows, OUT_I]: the events of one call
     out_f: Float
 
@@ -172,7 +190,7 @@ def emit(
     """Writes one event of the current bar; -> its id."""
     row, event_id = s.ints[ROWS], s.ints[NEXT_ID]
     s.ints[ROWS], s.ints[NEXT_ID] = row + 1, event_id + 1
-    s.out_i[row, 0] = kind | scale << 8 | (1 if direction > 0 else 0) << 12
+    s.out_i[row, 0] = kind | scale << 8 | (direction + 1) << 12
     s.out_i[row, 1], s.out_i[row, 2], s.out_i[row, 3] = anchor, s.ints[BARS], ref
     s.out_f[row, 0], s.out_f[row, 1], s.out_f[row, 2], s.out_f[row, 3] = top, bottom, np.nan, np.nan
     return int(event_id)
@@ -232,6 +250,8 @@ def place(s: State, slot: Index) -> None:
             key = near if stage == 0 else half
     elif kind == BLOCK and stage == 0:
         heap, key = above + BLOCKS, near
+    elif kind == LEVEL:
+        heap = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
         heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
     size = s.heap_size[heap]
@@ -241,12 +261,14 @@ def place(s: State, slot: Index) -> None:
 
 
 @inlined
-def take_first(s: State, heap: int) -> int:
+def take_first(s: State, heap: Index) -> int:
     keys, slots = s.heap_key[heap], s.heap_slot[heap]
     slot, last = slots[0], s.heap_size[heap] - 1
     s.heap_size[heap] = last
     keys[0], slots[0] = keys[last], slots[last]
     sift_down(keys, slots, 0, last)
+    if last == 0:
+        keys[0] = -np.inf  # no price is below it
     return int(slot)
 
 
@@ -265,6 +287,7 @@ def free(s: State, slot: Index) -> None:
 def place_all(s: State) -> None:
     """Builds the heaps of a state that has only its zones."""
     s.heap_size[:] = 0
+    s.heap_key[:, 0] = -np.inf
     for slot in range(len(s.zones_i)):
         if s.zones_i[slot, Z_ID] >= 0:
             place(s, slot)
@@ -330,6 +353,8 @@ def apply_hits(s: State) -> None:
             event = FVG_TOUCHED + stage
         elif kind == BREAKER:
             event = BREAKER_BLOCK_INVALIDATED
+        elif kind == LEVEL:
+            event = LIQUIDITY_SWEEP if stage == 0 else LIQUIDITY_TAKEN
         else:
             event = ORDER_BLOCK_TOUCHED if stage == 0 else ORDER_BLOCK_MITIGATED
         zone_event(s, slot, event)
@@ -338,7 +363,7 @@ def apply_hits(s: State) -> None:
             zone[Z_ID] = zone_event(s, slot, BREAKER_BLOCK)
             zone[Z_KIND], zone[Z_STAGE] = BREAKER, 0
             place(s, slot)
-        elif kind == BREAKER or (kind == FVG and stage == 3):
+        elif kind == BREAKER or (kind >= FVG and stage == 3):
             free(s, slot)
 
 
@@ -348,7 +373,7 @@ def settle(s: State, first: Index, end: Index) -> None:
     s.ints[HITS] = 0
     for heap in range(first, end):
         price = s.floats[PRICE + (heap & 3)]
-        while s.heap_size[heap] > 0 and s.heap_key[heap, 0] >= price:
+        while s.heap_key[heap, 0] >= price:
             slot = take_first(s, heap)
             zone, hit = s.zones_i[slot], s.ints[HITS]
             stage = zone[Z_STAGE]
@@ -429,6 +454,12 @@ def new_pivot(s: State, scale: Index, side: Index, anchor: Index) -> None:
     p_f[P_LEVEL], p_f[P_PARSED], p_f[P_TOTAL] = level, np.inf, 0.0
     for bar in range(anchor, s.ints[BARS]):
         watch(s, pivot, bar)
+    if scale == SWING:
+        s.floats[TOP + side], s.ints[TOP_BAR + side] = level, anchor
+        s.ints[NEWS] |= NEW_SWING
+    else:
+        s.ints[NEWS] |= NEW_INTERNAL_HIGH << side
+    open_zone(s, event_id, LEVEL, scale, 2 * side - 1, anchor, level, level)
 
 
 @inlined
@@ -447,7 +478,9 @@ def pivots(s: State, i: int, atr: float) -> None:
         s.floats[EQUAL_LEVEL + side] = level
         if abs(level - last) < s.settings_f[EQUAL_THRESHOLD] * atr:
             top, bottom = max(level, last), min(level, last)
-            emit(s, EQUAL_HIGHS + side, NO_SCALE, 2 * side - 1, anchor, top, bottom, NO_REF)
+            event_id = emit(s, EQUAL_HIGHS + side, NO_SCALE, 2 * side - 1, anchor, top, bottom, NO_REF)
+            outer = top if side == 0 else bottom
+            open_zone(s, event_id, LEVEL, NO_SCALE, 2 * side - 1, anchor, outer, outer)
 
 
 @compiled
@@ -485,7 +518,10 @@ def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
             direction = 1 - 2 * side
             kind = CHOCH if s.ints[TREND + scale] == -direction else BOS
             s.ints[TREND + scale] = direction
-            emit(s, kind, scale + 1, direction, p_i[P_ANCHOR], level, level, p_i[P_ID])
+            event_id = emit(s, kind, scale + 1, direction, p_i[P_ANCHOR], level, level, p_i[P_ID])
+            if scale == 1:
+                s.ints[NEWS] |= NEW_SWING
+                s.ints[BREAK_ID], s.ints[BREAK_BAR] = event_id, i
     if broken:
         leave_blocks(s, broken, first_id)
 
@@ -508,11 +544,228 @@ def new_gap(s: State, i: int, high: float, low: float) -> None:
     open_zone(s, event_id, FVG, NO_SCALE, direction, i - 1, top, bottom)
 
 
+# --- liquidity ---
+
+
+@compiled
+def find_date(s: State, time: Index) -> bool:
+    """Goes to the row of the calendar that holds at a bar's open time; -> whether the calendar goes that far."""
+    table, row = s.calendar, s.ints[DATE]
+    last = len(table) - 1
+    while row < last and time >= table[row + 1, FROM]:
+        row += 1
+    if row == last:
+        if table[last, FROM] < FOREVER:
+            return False
+        row -= 1
+    s.ints[DATE], s.ints[DATE_ENDS] = row, table[row + 1, FROM]
+    return True
+
+
+@compiled
+def find_nearest(s: State) -> None:
+    """Of the levels of days, weeks and months that rest: the lowest high, and the (negated) highest low."""
+    s.floats[NEAREST], s.floats[NEAREST + 1] = np.inf, np.inf
+    for row in range(6):
+        if s.periods_i[row, R_ID] >= 0:
+            s.floats[NEAREST + (row & 1)] = min(s.floats[NEAREST + (row & 1)], s.periods_f[row, R_LEVEL])
+
+
+@compiled
+def end_periods(s: State, i: Index, time: Index) -> None:
+    """Step 8, first part: the levels of the day, week and month that are over."""
+    date = s.calendar[s.ints[DATE]]
+    if i == 0:
+        for period in range(3):
+            began = date[DAY_BEGAN + period]
+            s.ints[PERIOD + period], s.ints[WHOLE + period] = began, 1 if began == time else 0
+        return
+    if s.ints[PERIOD] == date[DAY_BEGAN]:
+        return
+    for row in range(2, 6):  # the day joins its week and its month
+        day = row & 1
+        if s.periods_f[day, R_EXTREME] > s.periods_f[row, R_EXTREME]:
+            s.periods_f[row, R_EXTREME], s.periods_i[row, R_BAR] = s.periods_f[day, R_EXTREME], s.periods_i[day, R_BAR]
+    for row in range(6):
+        period, side = row >> 1, row & 1
+        if s.ints[PERIOD + period] == date[DAY_BEGAN + period]:
+            continue
+        if s.ints[WHOLE + period]:
+            bar, level = s.periods_i[row, R_BAR], s.periods_f[row, R_EXTREME]
+            price = level if side == 0 else -level
+            event_id, replaced = s.ints[NEXT_ID], s.periods_i[row, R_ID]
+            emit(s, PREVIOUS_HIGH + row, NO_SCALE, 2 * side - 1, bar, price, price, replaced)
+            s.periods_i[row, R_ID] = event_id
+            s.periods_i[row, R_ANCHOR], s.periods_i[row, R_SWEPT] = bar, 0
+            s.periods_f[row, R_LEVEL] = level
+        s.periods_f[row, R_EXTREME] = -np.inf
+    for period in range(3):
+        if s.ints[PERIOD + period] != date[DAY_BEGAN + period]:
+            s.ints[PERIOD + period], s.ints[WHOLE + period] = date[DAY_BEGAN + period], 1
+    find_nearest(s)
+
+
+@compiled
+def pass_periods(s: State) -> None:
+    """Step 8, second part: the levels of days, weeks and months that this bar passes."""
+    for row in range(6):
+        side, level = row & 1, s.periods_f[row, R_LEVEL]
+        wick, close = -s.floats[PRICE + 1 - side], -s.floats[PRICE + 3 - side]  # as the levels: negated for lows
+        if s.periods_i[row, R_ID] < 0 or not wick > level:
+            continue
+        kind = LIQUIDITY_TAKEN if close > level else LIQUIDITY_SWEEP
+        if kind == LIQUIDITY_SWEEP and s.periods_i[row, R_SWEPT]:
+            continue
+        price = level if side == 0 else -level
+        emit(s, kind, NO_SCALE, 2 * side - 1, s.periods_i[row, R_ANCHOR], price, price, s.periods_i[row, R_ID])
+        s.periods_i[row, R_SWEPT] = 1
+        if kind == LIQUIDITY_TAKEN:
+            s.periods_i[row, R_ID] = -1
+    find_nearest(s)
+
+
+@inlined
+def liquidity(s: State, i: int, time: Index) -> None:
+    """Step 8."""
+    floats, periods = s.floats, s.periods_f
+    if s.ints[NEWS] & NEW_DATE:
+        end_periods(s, i, time)
+    for side in range(2):
+        wick = -floats[PRICE + 1 - side]
+        if wick > periods[side, R_EXTREME]:
+            periods[side, R_EXTREME], s.periods_i[side, R_BAR] = wick, i
+    if -floats[PRICE + 1] > floats[NEAREST] or -floats[PRICE] > floats[NEAREST + 1]:
+        pass_periods(s)
+    s.ints[HITS] = 0
+    for side in range(2):
+        wick, close = floats[PRICE + side], floats[PRICE + 2 + side]
+        heap = LEVELS + side
+        while s.heap_key[heap, 0] >= wick:
+            key = s.heap_key[heap, 0]
+            slot, hit = take_first(s, heap), s.ints[HITS]
+            stage = 3 if key >= close else 0
+            s.hits[hit, 0], s.hits[hit, 1] = s.zones_i[slot, Z_ID] * 4 + stage, slot
+            s.ints[HITS] = hit + 1
+            if stage == 0:
+                s.zones_i[slot, Z_STAGE] = 1
+                place(s, slot)
+        heap = LEVELS_BY_CLOSE + side
+        while s.heap_key[heap, 0] >= close:
+            slot, hit = take_first(s, heap), s.ints[HITS]
+            s.hits[hit, 0], s.hits[hit, 1] = s.zones_i[slot, Z_ID] * 4 + 3, slot
+            s.ints[HITS] = hit + 1
+    if s.ints[HITS] > 0:
+        apply_hits(s)
+
+
+# --- context ---
+
+
+@compiled
+def tell_strength(s: State) -> None:
+    """Whether the last swing high and low are strong, where pivot or trend are new."""
+    trend = s.ints[TREND + 1]
+    for side in range(2):
+        pivot = s.pivots_i[2 + side]
+        if trend == 0 or pivot[P_ID] < 0:
+            continue
+        direction = 2 * side - 1
+        weak = 1 if trend != direction else 0
+        if s.ints[TOLD + side] != 2 * pivot[P_ID] + weak:
+            s.ints[TOLD + side] = 2 * pivot[P_ID] + weak
+            level = s.pivots_f[2 + side, P_LEVEL]
+            emit(s, STRONG_HIGH + 2 * weak + side, SWING, direction, pivot[P_ANCHOR], level, level, pivot[P_ID])
+
+
+@compiled
+def tell_inducement(s: State) -> None:
+    """The internal pivot of this bar, when it is the first that lies after the last swing break."""
+    side = 0 if s.ints[NEWS] & NEW_INTERNAL_HIGH else 1
+    anchor, level = s.pivots_i[side, P_ANCHOR], s.pivots_f[side, P_LEVEL]
+    if s.ints[BREAK_ID] >= 0 and anchor > s.ints[BREAK_BAR]:
+        emit(s, INDUCEMENT, INTERNAL, 2 * side - 1, anchor, level, level, s.ints[BREAK_ID])
+        s.ints[BREAK_ID] = -1
+
+
+@compiled
+def tell_windows(s: State, i: Index, high: float, low: float) -> None:
+    """Sessions and kill zones that this bar is the first outside of, then those that it is the first in."""
+    date, ints = s.calendar[s.ints[DATE]], s.ints
+    for closes in (True, False):
+        for k in range(WINDOWS):
+            began = date[WINDOW_BEGAN + k]
+            if began == ints[WINDOW + k]:
+                continue
+            if closes:
+                if ints[WINDOW + k] != OUTSIDE:
+                    emit(s, WINDOW_OPEN + 2 * k + 1, NO_SCALE, 0, i, high, low, ints[WINDOW_ID + k])
+            else:
+                if began != OUTSIDE:
+                    ints[WINDOW_ID + k] = emit(s, WINDOW_OPEN + 2 * k, NO_SCALE, 0, i, high, low, NO_REF)
+                ints[WINDOW + k] = began
+
+
+@inlined
+def context(s: State, i: int, open_: float, high: float, low: float, close: float, atr: float) -> None:
+    """Step 9."""
+    ints, floats, settings = s.ints, s.floats, s.settings_f
+    if high > floats[TOP]:  # NaN before the first pivot, and then nothing below is true
+        floats[TOP], ints[TOP_BAR] = high, i
+    if low < floats[BOTTOM]:
+        floats[BOTTOM], ints[BOTTOM_BAR] = low, i
+    top, bottom = floats[TOP], floats[BOTTOM]
+    from_top, from_bottom, size = top - close, close - bottom, top - bottom
+
+    zone = 3
+    if size > 0:
+        edge = settings[PREMIUM] * size
+        if from_top <= edge:
+            zone = 0
+        elif from_bottom <= edge:
+            zone = 2
+        elif abs(from_bottom - from_top) <= settings[EQUILIBRIUM] * size:
+            zone = 1
+    if zone != ints[ZONE]:
+        ints[ZONE] = zone
+        direction = zone - 1 if zone < 3 else 0
+        emit(s, RANGE_ZONE + zone, SWING, direction, i, top, bottom, NO_REF)
+
+    if ints[NEWS] & NEW_SWING:
+        tell_strength(s)
+
+    if size > 0:
+        top_bar, bottom_bar = ints[TOP_BAR], ints[BOTTOM_BAR]
+        retraced = from_top if top_bar > bottom_bar else from_bottom
+        if (
+            settings[OTE_FROM] * size <= retraced <= settings[OTE_TO] * size
+            and top_bar != bottom_bar
+            and (ints[OTE_TOP] != top_bar or ints[OTE_BOTTOM] != bottom_bar)
+        ):
+            ints[OTE_TOP], ints[OTE_BOTTOM] = top_bar, bottom_bar
+            direction, begin = (1, 3) if top_bar > bottom_bar else (-1, 2)
+            emit(s, OTE_ENTERED, SWING, direction, max(top_bar, bottom_bar), top, bottom, s.pivots_i[begin, P_ID])
+
+    if atr > 0.0:
+        body = abs(close - open_) / atr
+        bodies = ints[BODIES]
+        if body > 0.0 and bodies > 0 and body * bodies >= settings[DISPLACEMENT_FACTOR] * floats[SCALED_SUM]:
+            emit(s, DISPLACEMENT, NO_SCALE, 1 if close > open_ else -1, i, high, low, NO_REF)
+        floats[SCALED_SUM] += body
+        ints[BODIES] = bodies + 1
+
+    if ints[NEWS]:
+        if ints[NEWS] & (NEW_INTERNAL_HIGH | NEW_INTERNAL_LOW):
+            tell_inducement(s)
+        if ints[NEWS] & NEW_DATE:
+            tell_windows(s, i, high, low)
+        ints[NEWS] = 0
+
+
 # --- one bar, and many ---
 
 
 @inlined
-def step(s: State, open_: float, high: float, low: float, close: float, volume: float) -> None:
+def step(s: State, time: Index, open_: float, high: float, low: float, close: float, volume: float) -> None:
     """One bar through the steps of the rules."""
     i, ring, floats = s.ints[BARS], s.ring, s.floats
     at, prev = i & s.settings_i[RING_MASK], (i - 1) & s.settings_i[RING_MASK]
@@ -550,7 +803,7 @@ def step(s: State, open_: float, high: float, low: float, close: float, volume: 
             watch(s, pivot, i)
 
     # 6. order blocks that this bar touches or ends, and breakers that it ends
-    settle(s, BLOCKS, HEAPS)
+    settle(s, BLOCKS, LEVELS)
 
     # 7. new gaps, and filled ones that this bar closes through
     if i >= 2:
@@ -558,6 +811,10 @@ def step(s: State, open_: float, high: float, low: float, close: float, volume: 
     settle(s, GAPS_BY_CLOSE, BLOCKS)
 
     floats[BODY_SUM] += abs((close - open_) / open_)
+
+    # 8. and 9.
+    liquidity(s, i, time)
+    context(s, i, open_, high, low, close, atr)
     s.ints[BARS] = i + 1
 
 
@@ -592,13 +849,14 @@ def run(
     """Works bars from row `start` through `step`; -> next row, events written, fault's column, fault's rule.
 
     Nothing is done when any row has a fault (then the first value is its row). Stops before a bar for which the zones'
-    slots or the rows of `out` might not suffice: the caller makes room and goes on.
+    slots, the rows of `out` or the calendar might not suffice: the caller sees to it and goes on.
     """
     s = State(
         borrowed(state.settings_i), borrowed(state.settings_f), borrowed(state.ints), borrowed(state.floats),
         borrowed(state.ring), borrowed(state.stacks), borrowed(state.pivots_i), borrowed(state.pivots_f),
-        borrowed(state.zones_i), borrowed(state.zones_f), borrowed(state.heap_key), borrowed(state.heap_slot),
-        borrowed(state.heap_size), borrowed(state.hits), borrowed(state.out_i), borrowed(state.out_f),
+        borrowed(state.periods_i), borrowed(state.periods_f), borrowed(state.zones_i), borrowed(state.zones_f),
+        borrowed(state.heap_key), borrowed(state.heap_slot), borrowed(state.heap_size), borrowed(state.hits),
+        borrowed(state.calendar), borrowed(state.out_i), borrowed(state.out_f),
     )  # fmt: skip
     if start == 0:
         row, column, rule = check(s.ints[BARS], s.ints[LAST_TIME], time, open_, high, low, close, volume)
@@ -610,6 +868,10 @@ def run(
         room = len(s.out_i) - s.ints[ROWS] >= EVENTS_PER_BAR + EVENTS_PER_ZONE * live
         if not room or len(s.zones_i) - live < ZONES_PER_BAR:
             return k, s.ints[ROWS], 0, 0
-        step(s, open_[k], high[k], low[k], close[k], volume[k])
+        if time[k] >= s.ints[DATE_ENDS]:
+            if not find_date(s, time[k]):
+                return k, s.ints[ROWS], 0, 0
+            s.ints[NEWS] = NEW_DATE
+        step(s, time[k], open_[k], high[k], low[k], close[k], volume[k])
         s.ints[LAST_TIME] = time[k]
     return len(time), s.ints[ROWS], 0, 0

@@ -4,6 +4,7 @@ import hashlib
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from smc_agent.detection import kernel as k
@@ -11,9 +12,10 @@ from smc_agent.detection.errors import DetectionStateError
 from smc_agent.detection.params import DetectionParams
 
 MAGIC = b"smc-detector"
-VERSION = 1  # raised whenever the layout or the rules change: old state would continue as something else
+VERSION = 2  # raised whenever the layout or the rules change: old state would continue as something else
 _HEAD = struct.Struct("<12sHII")  # magic, version, bytes of parameters, number of zones
 _DIGEST = 16
+_NO_DATE = -(1 << 63)  # before every bar
 
 
 def new_state(params: DetectionParams, slots: int = 64) -> k.State:
@@ -29,12 +31,25 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
     settings_i[k.FVG_AUTO] = params.fvg_threshold == "auto"
     settings_i[k.MAX_ZONES] = params.max_zones
     settings_i[k.RING_MASK] = ring - 1
-    settings_f = np.array([params.equal_threshold, params.wild_factor, params.fvg_factor])
+    settings_f = np.zeros(k.SETTINGS_F)
+    settings_f[[k.EQUAL_THRESHOLD, k.WILD_FACTOR, k.FVG_FACTOR]] = (
+        params.equal_threshold, params.wild_factor, params.fvg_factor
+    )  # fmt: skip
+    settings_f[[k.PREMIUM, k.EQUILIBRIUM, k.OTE_FROM, k.OTE_TO, k.DISPLACEMENT_FACTOR]] = (
+        params.premium, params.equilibrium, params.ote_from, params.ote_to, params.displacement_factor
+    )  # fmt: skip
     ints = np.zeros(k.INTS, np.int64)
     ints[k.LEG : k.LEG + 3] = -1  # the leg starts bearish
-    ints[k.FREE] = -1
+    ints[[k.FREE, k.BREAK_ID, k.OTE_TOP, k.OTE_BOTTOM, k.TOLD, k.TOLD + 1]] = -1
+    ints[k.ZONE] = 3  # in none
+    ints[k.WINDOW : k.WINDOW + k.WINDOWS] = k.OUTSIDE
+    ints[k.DATE_ENDS] = _NO_DATE
     floats = np.zeros(k.FLOATS)
-    floats[[k.ATR, k.EQUAL_LEVEL, k.EQUAL_LEVEL + 1]] = np.nan
+    floats[[k.ATR, k.EQUAL_LEVEL, k.EQUAL_LEVEL + 1, k.TOP, k.BOTTOM]] = np.nan
+    floats[[k.NEAREST, k.NEAREST + 1]] = np.inf
+    periods_i = np.zeros((6, k.PERIOD_I), np.int64)
+    periods_i[:, k.R_ID] = -1
+    periods_f = np.full((6, k.PERIOD_F), -np.inf)
     pivots_i = np.zeros((4, k.PIVOT_I), np.int64)
     pivots_i[:, k.P_ID] = -1
     pivots_f = np.zeros((4, k.PIVOT_F))
@@ -48,12 +63,15 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
         stacks=np.zeros((4, ring), np.int64),
         pivots_i=pivots_i,
         pivots_f=pivots_f,
+        periods_i=periods_i,
+        periods_f=periods_f,
         zones_i=np.empty((0, k.ZONE_I), np.int64),
         zones_f=np.empty((0, k.ZONE_F)),
         heap_key=np.empty((k.HEAPS, 0)),
         heap_slot=np.empty((k.HEAPS, 0), np.int64),
         heap_size=np.zeros(k.HEAPS, np.int64),
         hits=np.empty((0, 2), np.int64),
+        calendar=np.full((1, k.WINDOW_BEGAN + k.WINDOWS), _NO_DATE),
         out_i=np.empty((0, k.OUT_I), np.int64),
         out_f=np.empty((0, k.OUT_F)),
     )
@@ -71,10 +89,17 @@ def with_slots(state: k.State, slots: int) -> k.State:
     state.ints[k.FREE] = old
     zones_f = np.zeros((slots, k.ZONE_F))
     zones_f[:old] = state.zones_f
-    heap_key, heap_slot = np.zeros((k.HEAPS, slots)), np.zeros((k.HEAPS, slots), np.int64)
-    heap_key[:, :old], heap_slot[:, :old] = state.heap_key, state.heap_slot
+    wide = slots + 8  # rows of a power of two would share one set of the processor's cache
+    heap_key, heap_slot = np.full((k.HEAPS, wide), -np.inf), np.zeros((k.HEAPS, wide), np.int64)
+    heap_key[:, :old], heap_slot[:, :old] = state.heap_key[:, :old], state.heap_slot[:, :old]
     hits = np.zeros((3 * slots, 2), np.int64)
     return state._replace(zones_i=zones_i, zones_f=zones_f, heap_key=heap_key, heap_slot=heap_slot, hits=hits)
+
+
+def with_calendar(state: k.State, calendar: NDArray[np.int64]) -> k.State:
+    """The same state with a calendar that reaches further."""
+    state.ints[[k.DATE, k.DATE_ENDS]] = 0, _NO_DATE
+    return state._replace(calendar=calendar)
 
 
 def with_room(state: k.State, rows: int) -> k.State:
@@ -87,10 +112,11 @@ def pack(params: DetectionParams, state: k.State) -> bytes:
     live = np.flatnonzero(state.zones_i[:, k.Z_ID] >= 0)
     live = live[np.argsort(state.zones_i[live, k.Z_ID])]
     ints = state.ints.copy()
-    ints[[k.FREE, k.ROWS, k.HITS]] = 0  # slots and heaps are rebuilt by `unpack`
+    ints[[k.FREE, k.ROWS, k.HITS, k.DATE]] = 0  # slots and heaps are rebuilt by `unpack`
+    ints[k.DATE_ENDS] = _NO_DATE
     text = params.model_dump_json().encode()
     parts = [ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f]
-    parts += [state.zones_i[live], state.zones_f[live]]
+    parts += [state.periods_i, state.periods_f, state.zones_i[live], state.zones_f[live]]
     body = _HEAD.pack(MAGIC, VERSION, len(text), len(live)) + text
     body += b"".join(part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes() for part in parts)
     return body + hashlib.blake2b(body, digest_size=_DIGEST).digest()
@@ -116,7 +142,10 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
     free = int(state.ints[k.FREE])
     offset = _HEAD.size + text_size
     zones_i, zones_f = state.zones_i[:zones], state.zones_f[:zones]
-    parts = (state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, zones_i, zones_f)
+    parts = (
+        state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, state.periods_i,
+        state.periods_f, zones_i, zones_f,
+    )  # fmt: skip
     if offset + sum(part.nbytes for part in parts) != len(body):
         raise DetectionStateError("state has another length than its head says: replay the bars")
     for part in parts:

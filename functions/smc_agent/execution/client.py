@@ -157,6 +157,10 @@ class ExecutorClient:
         """The account as it is known now."""
         return await self._account("GET", account, f"/v1/accounts/{account}")
 
+    async def heartbeat(self) -> None:
+        """Tell the executor that its controller lives: where it waits for that, silence kills the accounts."""
+        await self._request("POST", "/v1/heartbeat", headers=self._authorization)
+
     async def _account(self, method: str, account: str, path: str) -> Snapshot:
         response = await self._request(method, path, headers=self._authorization)
         if response.status_code == 401 and _is_problem(response):

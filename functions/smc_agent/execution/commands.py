@@ -22,10 +22,12 @@ def sign(
     payload: Mapping[str, Any],
     now: datetime,
     ttl: timedelta,
+    trace_id: str | None = None,
 ) -> dict[str, Any]:
     """The envelope of a command, signed with the Ed25519 `seed` (32 bytes) over its RFC 8785 form.
 
-    `now` must know its time zone; after `now + ttl` the executor refuses the command. ValueError for another seed.
+    `now` must know its time zone; after `now + ttl` the executor refuses the command. `trace_id` names the request
+    behind it in the executor's log. ValueError for another seed.
     """
     if len(seed) != 32:
         raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(seed)}; check SMC_COMMAND_KEY")
@@ -40,6 +42,8 @@ def sign(
         "expires_at": _iso(now + ttl),
         "key_id": key_id,
     }
+    if trace_id is not None:
+        envelope["trace_id"] = trace_id
     signature = Ed25519PrivateKey.from_private_bytes(seed).sign(rfc8785.dumps(envelope))
     return {**envelope, "signature": base64.b64encode(signature).decode()}
 

@@ -94,7 +94,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     store = AgentStore(database_url, market, stop)
     bus = open_bus(database_url, settings.redis_url.get_secret_value() if settings.redis_url else None)
     progress = Progress(source, market, settings.state_dir)
-    reporting = asyncio.create_task(progress.report())
+    beside = [asyncio.create_task(progress.report()), asyncio.create_task(executor.keep_beating())]
     try:
         rules = await executor.until_answered(lambda: venue.rules(source.symbol), "paper venue")
         if isinstance(source, ReplaySource):
@@ -117,8 +117,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     except Stopped:
         pass
     finally:
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         progress.write()
         await asyncio.gather(source.close(), venue.close(), http.aclose(), store.close(), bus.close(),
                              return_exceptions=True)  # fmt: skip

@@ -1,6 +1,7 @@
 """The executor as the agent needs it: it waits until it gets an answer, and says so."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _TTL = timedelta(seconds=30)
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 2.0
+_BEAT_S = 1.0
 
 T = TypeVar("T")
 
@@ -88,6 +90,13 @@ class PatientExecutor:
             await self.until_answered(lambda: self._client.drain(account))
         except UnknownAccount as error:
             log.debug("executor: %s", error)
+
+    async def keep_beating(self) -> None:
+        """Tells the executor every second that this agent lives, until it is cancelled; for its dead man's switch."""
+        while True:
+            with contextlib.suppress(ExecutorError):
+                await self._client.heartbeat()
+            await asyncio.sleep(_BEAT_S)
 
     async def until_answered(self, ask: Callable[[], Awaitable[T]], whom: str = "executor") -> T:
         """What `ask` gives, asked again with growing pauses while the one who is asked is away."""

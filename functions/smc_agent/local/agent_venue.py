@@ -64,6 +64,18 @@ class PaperVenue:
         """Lets the bar go on after an event."""
         return await self._post("/paper/v1/continue", {"symbol": symbol})
 
+    async def tell_book(self, symbol: str, events: list[dict[str, Any]]) -> bool:
+        """Tells order book and trades (docs/contracts.md, "Order books"); False: the book must begin anew.
+
+        Nobody is waited for: live prices go on whatever an order does.
+        """
+        while events:
+            answer = await self._ask("POST", "/paper/v1/l2", {"symbol": symbol, "events": events})
+            if answer["gap"]:
+                return False
+            events = events[answer["applied"] :]
+        return True
+
     async def rules(self, symbol: str) -> SymbolRules:
         """What the venue demands of orders in `symbol`; LookupError when it does not trade it."""
         answer = await self._ask("GET", "/api/v3/exchangeInfo", None)

@@ -96,7 +96,7 @@ class ExchangeSource:
                     if self._market is None:
                         await self.connect()
                     page = await self._closed_after(last)
-                except _network_errors() as error:
+                except network_errors() as error:
                     log.warning("feed: %s does not answer (%s), trying again", self.exchange, type(error).__name__)
                     await asyncio.sleep(_RETRY_S)
                     continue
@@ -114,6 +114,18 @@ class ExchangeSource:
                 watcher.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watcher
+
+    @property
+    def client(self) -> Any:
+        """ccxt.pro's client of the exchange, for streams other than bars."""
+        return self._client
+
+    @property
+    def market(self) -> str:
+        """ccxt's name of the symbol, once connected."""
+        if self._market is None:
+            raise ValueError(f"{self.exchange} is not connected yet")
+        return self._market
 
     def silent_for(self) -> float | None:
         return time.monotonic() - self._heard
@@ -151,7 +163,7 @@ class ExchangeSource:
         while True:
             try:
                 rows = await self._client.watch_ohlcv(self._market, self.timeframe)
-            except _network_errors() as error:
+            except network_errors() as error:
                 log.warning("feed: the stream of %s broke (%s), opening it again", self.exchange, type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
                 news.set()
@@ -163,7 +175,8 @@ class ExchangeSource:
                 news.set()
 
 
-def _network_errors() -> tuple[type[Exception], ...]:
+def network_errors() -> tuple[type[Exception], ...]:
+    """What ccxt raises when an exchange cannot be reached, or answers nonsense."""
     import ccxt
 
     return (ccxt.NetworkError, ccxt.ExchangeError, OSError, TimeoutError)

@@ -12,11 +12,17 @@ from smc_agent.market.timeframes import milliseconds
 PATTERN_TYPES = frozenset(
     {
         "swing_high", "swing_low", "equal_highs", "equal_lows", "bos", "choch",
-        "order_block", "breaker_block", "fvg", "ifvg", "liquidity_sweep",
+        "order_block", "breaker_block", "fvg", "ifvg", "liquidity_sweep", "previous_day_high", "previous_day_low",
+        "previous_week_high", "previous_week_low", "previous_month_high", "previous_month_low",
     }
 )  # fmt: skip
-# A break happens and is over; it also ends the level that it breaks.
+# What happens to a pattern later. Context (where the price is in its range, sessions, ...) is not kept: it says nothing
+# of a pattern, there is much of it, and any run over the bars tells it again.
+_LATER = ("order_block_", "breaker_block_", "fvg_", "liquidity_")
+# A break or a sweep happens and is over; a break also ends the level that it breaks, and the level of a
+# day, week or month the one that it replaces.
 _BREAKS = frozenset({"bos", "choch"})
+_MOMENTS = _BREAKS | {"liquidity_sweep"}
 _ENDINGS = ("_filled", "_mitigated", "_invalidated", "_expired", "_taken")
 _NAMESPACE = uuid.UUID("6f0c1d1e-5b0a-5d5e-9b8f-1f6f3c0a7a11")
 
@@ -88,6 +94,8 @@ class PatternRows:
     def add(self, events: Iterable[DetectedEvent], time_of: Callable[[int], int]) -> None:
         """Appends the rows of `events`; `time_of(i)` is when bar i of the detector opened (epoch ms)."""
         for event in events:
+            if event.kind not in PATTERN_TYPES and not event.kind.startswith(_LATER):
+                continue
             data = event_data(event, self.market, time_of)
             text = json.dumps(data, separators=(",", ":"))
             if event.kind in PATTERN_TYPES:
@@ -95,18 +103,16 @@ class PatternRows:
                 self.patterns.append(
                     PatternRow(
                         root, event.kind, event.scale, event.direction, event.id, text, repr(event.top),
-                        repr(event.bottom), data["anchor_ms"], data["confirmed_ms"], event.kind not in _BREAKS,
+                        repr(event.bottom), data["anchor_ms"], data["confirmed_ms"], event.kind not in _MOMENTS,
                     )
                 )  # fmt: skip
-                if event.kind in _BREAKS and event.ref is not None:
+                if event.ref is not None and (event.kind in _BREAKS or event.kind.startswith("previous_")):
                     self.ended.append(pattern_id(self.market, event.ref))
-            elif event.ref is not None:
+            else:
+                assert event.ref is not None
                 root = pattern_id(self.market, event.ref)
                 if event.kind.endswith(_ENDINGS):
                     self.ended.append(root)
-            else:
-                # A level that no pattern stands for, such as the previous day's high.
-                continue
             detection = uuid.uuid5(_NAMESPACE, f"{self.market}:{event.id}:detection")
             self.detections.append(DetectionRow(detection, root, event.id, event.kind, text, data["confirmed_ms"]))
 

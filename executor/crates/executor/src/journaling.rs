@@ -90,5 +90,6 @@ impl Inner {
 /// Without a journal no order may be sent, and what the disk holds is unknown: only a new start, which reads it, can go on.
 fn stop(error: &std::io::Error) -> ! {
     tracing::error!(%error, "the journal cannot be written; stopping, so that nothing is sent unrecorded: free the disk and start again");
+    crate::logging::flush();
     std::process::exit(1);
 }

@@ -25,6 +25,7 @@ mod journal_file;
 mod journaling;
 mod keeper;
 mod lease;
+mod logging;
 mod looking;
 mod message;
 mod metrics;
@@ -58,6 +59,10 @@ use std::process::ExitCode;
 use config::Config;
 use journal_file::Look;
 
+/// Orders are many small texts: with the system's allocator they cost a quarter of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 The executor of the SMC Trading Agent: verifies signed commands, journals them, sends orders, follows them.
 
@@ -82,7 +87,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    start_log();
+    logging::start();
     let result = match task(std::env::args().skip(1).collect()) {
         Ok(Task::Help) => {
             println!("{HELP}");
@@ -94,6 +99,7 @@ fn main() -> ExitCode {
         Ok(Task::Sign { venue, market, path }) => signing::sign(&venue, &market, &path),
         Err(message) => Err(format!("{message}\n\n{HELP}")),
     };
+    logging::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -123,15 +129,5 @@ fn task(arguments: Vec<String>) -> Result<Task, String> {
         ["--help" | "-h" | "help"] => Ok(Task::Help),
         [] => Err("say what to do".into()),
         _ => Err(format!("not understood: {}", words.join(" "))),
-    }
-}
-
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    if std::env::var_os("SMC_LOG_JSON").is_some_and(|value| value == "1") {
-        log.json().init();
-    } else {
-        log.with_ansi(false).init();
     }
 }

@@ -130,6 +130,9 @@ impl Account {
         let (status, symbol, is_leg) =
             (tracked.status, tracked.order.symbol.clone(), self.state.legs.contains_key(&order_id));
         let guarded = tracked.order.wants_protection();
+        if is_fill || (status.is_terminal() && !before.is_terminal()) {
+            self.log_order(order_id);
+        }
         if is_fill {
             self.fills += 1;
             if guarded {

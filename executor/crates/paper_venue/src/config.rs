@@ -24,6 +24,9 @@ pub struct Config {
     pub symbols: Vec<SymbolRules>,
     #[serde(default)]
     pub swap: SwapRules,
+    /// Of orders in markets that go by their order book.
+    #[serde(default)]
+    pub latency_ms: i64,
     pub accounts: Vec<AccountConfig>,
     /// What is to go wrong, from the start.
     #[serde(default)]
@@ -86,6 +89,9 @@ impl Config {
                 return Err(format!("{name} must be a fraction within 0 and 1, such as \"0.001\""));
             }
         }
+        if !(0..=60_000).contains(&self.latency_ms) {
+            return Err("latency_ms must be within 0 and 60000".to_owned());
+        }
         if swap.leverage == 0 || swap.leverage > swap.max_leverage {
             return Err("swap.leverage must be within 1 and swap.max_leverage".to_owned());
         }
@@ -133,6 +139,7 @@ impl Config {
             symbols: self.symbols.clone(),
             accounts: accounts.collect(),
             swap: self.swap,
+            latency_ms: self.latency_ms,
         }
     }
 }

@@ -97,7 +97,7 @@ impl Venue {
         });
         let buyer_is_maker = (side == Side::Buy) == maker;
         let print = PublicTrade { id: trade_id, price, quantity, time_ms, buyer_is_maker };
-        self.print(market, print);
+        self.print_own(market, print);
         if done {
             self.markets[market].open.remove(&id);
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Product;
 use super::bar::{Bar, Interval};
+use super::depth::{Diff, Snapshot};
 use super::order::{Kind, OrderId, Side, TimeInForce};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,7 @@ pub enum Input {
     Cancel { account: String, symbol: String, order: Target, new_client_id: Option<String> },
     CancelList { account: String, symbol: String, list: Target },
     Leverage { account: String, symbol: String, leverage: u32 },
+    Tick { symbol: String, tick: Tick },
     Funding { symbol: String, rate: Decimal, time_ms: i64 },
 }
 
@@ -34,6 +36,9 @@ pub struct Setup {
     pub accounts: Vec<SetupAccount>,
     #[serde(default)]
     pub swap: SwapRules,
+    /// Market time between an order's sending and its arrival, where a market goes by its order book.
+    #[serde(default)]
+    pub latency_ms: i64,
 }
 
 /// What swap accounts trade under; the same for every symbol. Unless told otherwise, Binance's for BTCUSDT.
@@ -167,6 +172,24 @@ pub struct NewOco {
     pub client_id: Option<String>,
     pub above: NewOrder,
     pub below: NewOrder,
+}
+
+/// One thing that a market tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tick {
+    Snapshot(Snapshot),
+    Diff(Diff),
+    Trade(TickTrade),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TickTrade {
+    pub id: u64,
+    pub time_ms: i64,
+    pub price: Decimal,
+    pub quantity: Decimal,
+    pub buyer_is_maker: bool,
 }
 
 /// A working order, and what is placed when it has filled: `below` alone, or an OCO.

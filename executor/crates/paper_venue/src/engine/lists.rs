@@ -28,7 +28,12 @@ impl Venue {
         let list: ListId = self.lists.len() as ListId + 1;
         let below = self.insert(account, market, &new.below, Some(list), lock);
         let above = self.insert(account, market, &new.above, Some(list), Decimal::ZERO);
-        Ok(self.begin_list(account, market, ListKind::Oco, new.client_id.clone(), vec![below, above]))
+        let outcome = self.begin_list(account, market, ListKind::Oco, new.client_id.clone(), vec![below, above]);
+        if self.depth(market).is_some() {
+            self.send(below);
+            self.send(above);
+        }
+        Ok(outcome)
     }
 
     /// With one pending order an OTO, with two an OTOCO.
@@ -68,7 +73,9 @@ impl Venue {
         }
         let working = orders[0];
         let outcome = self.begin_list(account, market, ListKind::Oto, new.client_id.clone(), orders);
-        if new.working.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
+        if self.depth(market).is_some() {
+            self.send(working);
+        } else if new.working.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
             self.fill_or_expire(working);
         }
         Ok(outcome)
@@ -161,7 +168,6 @@ impl Venue {
         for (index, (&id, new)) in pending.iter().zip(&orders).enumerate() {
             self.markets[market].pending.remove(&id);
             self.go_live(id, new.lock_price(last), if index == 0 { lock } else { Decimal::ZERO });
-            self.report(id, Execution::New);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use rust_decimal::Decimal;
 
 use super::bar::{Bar, Interval};
+use super::depth::Depth;
 use super::funding::Funding;
 use super::input::SymbolRules;
 use super::order::{OrderId, Window};
@@ -60,6 +61,10 @@ pub struct Market {
     /// Wait for another order of their list.
     pub(crate) pending: BTreeSet<OrderId>,
     pub(crate) progress: Option<Progress>,
+    /// Of a market that goes by its order book and trades instead of bars.
+    pub depth: Option<Depth>,
+    /// Orders on their way, by the time at which they arrive.
+    pub(crate) arriving: VecDeque<(i64, OrderId)>,
 }
 
 impl Market {
@@ -74,6 +79,8 @@ impl Market {
             open: BTreeSet::new(),
             pending: BTreeSet::new(),
             progress: None,
+            depth: None,
+            arriving: VecDeque::new(),
         }
     }
 

@@ -5,11 +5,13 @@
 mod account;
 mod bar;
 mod cancel;
+mod depth;
 mod events;
 mod fill;
 mod filters;
 mod funding;
 mod input;
+mod l2;
 mod liquidation;
 mod lists;
 mod market;
@@ -26,9 +28,11 @@ mod venue;
 
 pub use account::Product;
 pub use bar::{Bar, Interval};
+pub use depth::{Diff, PriceLevel, Snapshot};
 pub use filters::{MAX_TRAILING, MIN_TRAILING};
 pub use input::{
-    Fees, Input, NewOco, NewOrder, NewOto, NewTrailing, Setup, SetupAccount, SwapRules, SymbolRules, Target,
+    Fees, Input, NewOco, NewOrder, NewOto, NewTrailing, Setup, SetupAccount, SwapRules, SymbolRules, Target, Tick,
+    TickTrade,
 };
 pub use market::{Market, PublicTrade};
 pub use money::{fixed8, plain, text};

@@ -47,6 +47,10 @@ named!(Status {
 });
 
 impl Side {
+    pub(crate) fn opposite(self) -> Self {
+        if self == Self::Buy { Self::Sell } else { Self::Buy }
+    }
+
     /// The quantity with the sign that it has for a position.
     pub(crate) fn signed(self, quantity: Decimal) -> Decimal {
         if self == Self::Buy { quantity } else { -quantity }
@@ -136,6 +140,8 @@ pub struct Order {
     pub(crate) locked: Decimal,
     /// Quote held back per base unit of a buy.
     pub(crate) lock_price: Decimal,
+    /// In a market that goes by its book: what is displayed before it at its price; none: it does not rest in the book.
+    pub(crate) ahead: Option<Decimal>,
     /// None: rested when the bar began, or no bar is being worked through.
     pub(crate) window: Option<Window>,
 }

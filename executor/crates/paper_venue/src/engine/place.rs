@@ -87,7 +87,7 @@ impl NewOrder {
             return if needs_price { Err(Refusal::new(-1013, "Market is closed.")) } else { Ok(()) };
         };
         if self.kind == Kind::LimitMaker && self.is_marketable(last) {
-            return Err(Refusal::new(-2010, "Order would immediately match and take."));
+            return Err(Refusal::would_match());
         }
         if self.would_trigger(last) {
             return Err(Refusal::new(-2010, "Stop price would trigger immediately."));
@@ -124,9 +124,13 @@ impl Venue {
 
         let id = self.insert(account, market, new, None, lock);
         self.report(id, Execution::New);
-        match new.time_in_force {
-            Some(TimeInForce::Ioc | TimeInForce::Fok) => self.fill_or_expire(id),
-            _ => self.report_account(account, market),
+        if self.depth(market).is_some() {
+            self.report_account(account, market);
+            self.send(id);
+        } else if new.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
+            self.fill_or_expire(id);
+        } else {
+            self.report_account(account, market);
         }
         Ok(Outcome::Placed(id))
     }
@@ -146,6 +150,13 @@ impl Venue {
 
     pub(crate) fn check(&self, account: usize, market: usize, new: &NewOrder) -> Result<(), Refusal> {
         self.check_shape(account, market, new)?;
+        if let (Kind::LimitMaker, Some(depth)) = (new.kind, self.depth(market)) {
+            // The book tells what it would match.
+            return match depth.best(new.side.opposite()) {
+                Some(price) if new.is_marketable(price) => Err(Refusal::would_match()),
+                _ => Ok(()),
+            };
+        }
         new.check_against_last(self.markets[market].last_price)
     }
 
@@ -230,6 +241,7 @@ impl Venue {
             working_ms: working.then_some(self.clock_ms),
             locked: lock,
             lock_price: new.lock_price(at.last_price),
+            ahead: None,
             window: at.progress.as_ref().map(|progress| progress.window),
         });
         let at = &mut self.markets[market];
@@ -263,7 +275,12 @@ impl Venue {
         }
         self.markets[market].open.insert(id);
         self.accounts[account].lock(&asset, lock);
-        self.released.push(id);
+        self.report(id, Execution::New);
+        if self.depth(market).is_some() {
+            self.arrive(id);
+        } else {
+            self.released.push(id);
+        }
     }
 
     /// IOC and FOK meet the last price: all or nothing, for the book behind it is not known to be thin.

@@ -41,6 +41,10 @@ impl Refusal {
         Self::new(-2010, "Duplicate order sent.")
     }
 
+    pub fn would_match() -> Self {
+        Self::new(-2010, "Order would immediately match and take.")
+    }
+
     pub fn reduce_only() -> Self {
         Self::new(-2022, "ReduceOnly Order is rejected.")
     }

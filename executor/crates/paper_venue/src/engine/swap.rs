@@ -60,16 +60,12 @@ impl Venue {
 
         let id = self.insert(account, market, new, None, Decimal::ZERO);
         self.report(id, Execution::New);
-        if !algo {
-            self.match_arrival(id, new.time_in_force);
-        }
-        Ok(Outcome::Placed(id))
-    }
-
-    fn match_arrival(&mut self, id: OrderId, time_in_force: Option<TimeInForce>) {
-        if let Some(TimeInForce::Ioc | TimeInForce::Fok) = time_in_force {
+        if self.depth(market).is_some() {
+            self.send(id);
+        } else if new.time_in_force.is_some_and(|tif| tif != TimeInForce::Gtc) {
             self.fill_or_expire(id);
         }
+        Ok(Outcome::Placed(id))
     }
 
     pub(crate) fn reducible(&self, account: usize, market: usize, side: super::order::Side) -> Decimal {
@@ -191,7 +187,7 @@ impl Venue {
             maker,
             realized,
         });
-        self.print(
+        self.print_own(
             market,
             PublicTrade {
                 id: trade_id,
@@ -207,6 +203,13 @@ impl Venue {
         self.report_swap_account(account, &[market], "ORDER", Decimal::ZERO);
         self.report(id, Execution::Trade);
         self.expire_idle(account, market);
+    }
+
+    /// A trade of this venue's accounts; where the market is told from outside, it leaves no trace there.
+    pub(crate) fn print_own(&mut self, market: usize, trade: PublicTrade) {
+        if self.depth(market).is_none() {
+            self.print(market, trade);
+        }
     }
 
     /// A trade's place in the market: the last price, the public trades, the streams.

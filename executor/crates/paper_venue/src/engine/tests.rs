@@ -2,5 +2,6 @@
 
 mod cases;
 mod invariants;
+mod l2;
 mod lists;
 mod swap;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::account::Account;
 use super::bar::{Bar, Interval};
+use super::depth::Diff;
 use super::input::{Fees, Input, Setup, Target};
 use super::market::{Market, PublicTrade};
 use super::order::{ListId, Order, OrderId, OrderList};
@@ -26,6 +27,10 @@ pub enum Outcome {
     },
     CanceledList(ListId),
     Leverage(u32),
+    Tick {
+        /// The book misses updates and is void until the next snapshot.
+        gap: bool,
+    },
     Funded {
         duplicate: bool,
     },
@@ -42,8 +47,21 @@ pub struct BarAnswer {
 /// What the market streams show.
 #[derive(Debug, Clone)]
 pub enum MarketEvent {
-    Trade { market: usize, trade: PublicTrade },
-    Closed { market: usize },
+    Trade {
+        market: usize,
+        trade: PublicTrade,
+    },
+    Depth {
+        market: usize,
+        diff: Diff,
+    },
+    /// The best bid or ask has moved.
+    Touch {
+        market: usize,
+    },
+    Closed {
+        market: usize,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +114,7 @@ impl Venue {
             Input::Leverage { account, symbol, leverage } => {
                 self.set_leverage(self.account_id(account)?, self.market_id(symbol)?, *leverage)
             }
+            Input::Tick { symbol, tick } => self.tick(self.market_id(symbol)?, tick),
             Input::Funding { symbol, rate, time_ms } => self.fund(self.market_id(symbol)?, *rate, *time_ms),
         }
     }
@@ -213,6 +232,11 @@ impl Venue {
         &self.markets[market].rules.symbol
     }
 
+    #[must_use]
+    pub fn has_user_events(&self) -> bool {
+        !self.user_events.is_empty()
+    }
+
     pub fn take_user_events(&mut self) -> Vec<(usize, Value)> {
         std::mem::take(&mut self.user_events)
     }
@@ -227,6 +251,10 @@ impl Venue {
 
     pub(crate) fn volume_share(&self) -> Option<Decimal> {
         self.setup.as_ref().and_then(|setup| setup.volume_share)
+    }
+
+    pub(crate) fn latency_ms(&self) -> i64 {
+        self.setup.as_ref().map_or(0, |setup| setup.latency_ms)
     }
 
     pub(crate) fn next_trade_id(&mut self) -> u64 {
@@ -248,6 +276,9 @@ impl Venue {
         bar.check().map_err(|rule| Refusal::new(-1100, format!("Bar refused: {rule}.")))?;
         if market.newest_open_ms().is_some_and(|newest| bar.open_time_ms <= newest) {
             return Ok(Some(BarAnswer { done: !market.is_mid_bar(), duplicate: true }));
+        }
+        if market.depth.is_some() {
+            return Err(Refusal::new(-1100, "Bar refused: this symbol goes by its order book and trades."));
         }
         if let Some(progress) = &market.progress {
             let unfinished = progress.bar.open_time_ms;

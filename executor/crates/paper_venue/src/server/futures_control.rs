@@ -30,6 +30,7 @@ pub(crate) async fn funding(
     authorize(&shared, &headers)?;
     let FundingRequest { symbol, rate: Amount(rate), time_ms } = parse(&body)?;
     let mut store = shared.store();
+    store.hub.release();
     let outcome = store.submit(&Input::Funding { symbol, rate, time_ms })?;
     store.dispatch();
     let Outcome::Funded { duplicate } = outcome else { unreachable!("funding gave {outcome:?}") };

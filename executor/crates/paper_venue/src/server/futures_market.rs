@@ -85,7 +85,9 @@ pub(crate) fn stream_message(venue: &Venue, event: &MarketEvent, stream: &str) -
     let mut message = spot_message(venue, event, stream)?;
     if message["e"] == "depthUpdate" {
         message["T"] = message["E"].clone();
-        message["pu"] = json!(message["U"].as_u64().unwrap_or_default().saturating_sub(1));
+        if message["pu"].is_null() {
+            message["pu"] = json!(message["U"].as_u64().unwrap_or_default().saturating_sub(1));
+        }
     } else if message["e"] == "trade" {
         message["X"] = json!("MARKET");
     } else if message["e"].is_null() {

@@ -85,16 +85,20 @@ impl Used {
     }
 
     /// As WebSocket answers carry it.
-    pub fn json(self) -> Value {
-        let mut limits = rate_limits();
-        let counts = [Some(self.weight), self.orders.map(|(seconds, _)| seconds), self.orders.map(|(_, day)| day)];
-        if let Some(list) = limits.as_array_mut() {
-            for (limit, count) in list.iter_mut().zip(counts) {
-                limit["count"] = json!(count);
-            }
-            list.retain(|limit| !limit["count"].is_null());
+    pub fn json(self) -> String {
+        let limit = |name: &str, interval: &str, number: u64, limit: u64, count: u64| {
+            format!(
+                r#"{{"rateLimitType":"{name}","interval":"{interval}","intervalNum":{number},"limit":{limit},"count":{count}}}"#
+            )
+        };
+        let mut limits = limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE, self.weight);
+        if let Some((seconds, day)) = self.orders {
+            limits += ",";
+            limits += &limit("ORDERS", "SECOND", 10, ORDERS_PER_10S, seconds);
+            limits += ",";
+            limits += &limit("ORDERS", "DAY", 1, ORDERS_PER_DAY, day);
         }
-        limits
+        format!("[{limits}]")
     }
 }
 

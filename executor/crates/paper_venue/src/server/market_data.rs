@@ -79,9 +79,9 @@ pub(crate) fn exchange_info(call: &mut Call) -> Answer {
 pub(crate) fn depth(call: &mut Call) -> Answer {
     let limit = call.params.limit(100, 5000)?;
     let market = call.market()?;
-    let book = Book::of(market, market.bars.len());
+    let book = Book::now(market);
     Ok(json!({
-        "lastUpdateId": market.bars.len(), "bids": levels(&book.bids, limit), "asks": levels(&book.asks, limit),
+        "lastUpdateId": Book::last_update(market), "bids": levels(&book.bids, limit), "asks": levels(&book.asks, limit),
     }))
 }
 
@@ -173,7 +173,7 @@ pub(crate) fn ticker_price(call: &mut Call) -> Answer {
 
 pub(crate) fn ticker_book(call: &mut Call) -> Answer {
     call.each(|market| {
-        let (bid, ask) = Book::of(market, market.bars.len()).best()?;
+        let (bid, ask) = Book::now(market).best()?;
         Some(json!({
             "symbol": market.rules.symbol, "bidPrice": fixed8(bid.0), "bidQty": fixed8(bid.1), "askPrice": fixed8(ask.0),
             "askQty": fixed8(ask.1),
@@ -184,7 +184,7 @@ pub(crate) fn ticker_book(call: &mut Call) -> Answer {
 pub(crate) fn ticker_24hr(call: &mut Call) -> Answer {
     call.each(|market| {
         let day = Day::of(market)?;
-        let (bid, ask) = Book::of(market, market.bars.len()).best()?;
+        let (bid, ask) = Book::now(market).best()?;
         Some(json!({
             "symbol": market.rules.symbol, "priceChange": fixed8(day.change()), "priceChangePercent": day.percent(),
             "weightedAvgPrice": fixed8(day.average()), "prevClosePrice": fixed8(day.open),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::book::{Book, Level, levels};
 use super::day::{Day, quote};
 use super::futures_market;
-use crate::engine::{Interval, Market, MarketEvent, PublicTrade, Venue, fixed8};
+use crate::engine::{Diff, Interval, Market, MarketEvent, PublicTrade, Venue, fixed8};
 
 /// Before the names of streams that are told as futures tell them.
 pub(crate) const FUTURES: &str = "futures/";
@@ -26,28 +26,29 @@ pub(crate) fn stream_message(venue: &Venue, event: &MarketEvent, stream: &str) -
 
 pub(crate) fn spot_message(venue: &Venue, event: &MarketEvent, stream: &str) -> Option<Value> {
     let (symbol, kind) = stream.split_once('@')?;
-    let (id, trade) = match event {
-        MarketEvent::Trade { market, trade } => (*market, Some(trade)),
-        MarketEvent::Closed { market } => (*market, None),
-    };
-    let market = &venue.markets[id];
+    let (MarketEvent::Trade { market: id, .. }
+    | MarketEvent::Depth { market: id, .. }
+    | MarketEvent::Touch { market: id }
+    | MarketEvent::Closed { market: id }) = event;
+    let market = &venue.markets[*id];
     if !market.rules.symbol.eq_ignore_ascii_case(symbol) {
         return None;
     }
     let name = &market.rules.symbol;
-    match (kind, trade) {
-        ("trade" | "aggTrade", Some(trade)) => Some(trade_message(name, kind, trade)),
-        (_, Some(_)) => None,
-        ("bookTicker", None) => {
-            let (bid, ask) = Book::of(market, market.bars.len()).best()?;
+    match (kind, event) {
+        ("trade" | "aggTrade", MarketEvent::Trade { trade, .. }) => Some(trade_message(name, kind, trade)),
+        ("depth" | "depth@100ms" | "depth@0ms", MarketEvent::Depth { diff, .. }) => Some(diff_message(name, diff)),
+        ("bookTicker", MarketEvent::Closed { .. } | MarketEvent::Touch { .. }) => {
+            let (bid, ask) = Book::now(market).best()?;
             Some(json!({
-                "u": market.bars.len(), "s": name, "b": fixed8(bid.0), "B": fixed8(bid.1), "a": fixed8(ask.0),
+                "u": Book::last_update(market), "s": name, "b": fixed8(bid.0), "B": fixed8(bid.1), "a": fixed8(ask.0),
                 "A": fixed8(ask.1),
             }))
         }
-        ("depth" | "depth@100ms", None) => Some(depth_message(market)),
-        ("ticker" | "miniTicker", None) => ticker_message(market, kind),
-        (_, None) => kline_message(market, Interval::parse(kind.strip_prefix("kline_")?)?),
+        ("depth" | "depth@100ms" | "depth@0ms", MarketEvent::Closed { .. }) => Some(depth_message(market)),
+        ("ticker" | "miniTicker", MarketEvent::Closed { .. }) => ticker_message(market, kind),
+        (_, MarketEvent::Trade { .. } | MarketEvent::Depth { .. } | MarketEvent::Touch { .. }) => None,
+        (_, MarketEvent::Closed { .. }) => kline_message(market, Interval::parse(kind.strip_prefix("kline_")?)?),
     }
 }
 
@@ -62,6 +63,13 @@ fn trade_message(symbol: &str, kind: &str, trade: &PublicTrade) -> Value {
     json!({
         "e": "trade", "E": trade.time_ms, "s": symbol, "t": trade.id, "p": price, "q": quantity, "T": trade.time_ms,
         "m": trade.buyer_is_maker, "M": true,
+    })
+}
+
+fn diff_message(symbol: &str, diff: &Diff) -> Value {
+    json!({
+        "e": "depthUpdate", "E": diff.time_ms, "s": symbol, "U": diff.first, "u": diff.last, "pu": diff.previous,
+        "b": levels(&diff.bids, diff.bids.len()), "a": levels(&diff.asks, diff.asks.len()),
     })
 }
 

@@ -6,6 +6,7 @@ mod clock;
 mod connection;
 mod control;
 mod day;
+mod depth_control;
 mod error;
 mod faults;
 mod faulty;
@@ -56,6 +57,7 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
     let router = Router::new()
         .route("/paper/v1/bar", post(control::bar))
         .route("/paper/v1/continue", post(control::go_on))
+        .route("/paper/v1/l2", post(depth_control::l2).layer(DefaultBodyLimit::max(depth_control::MAX_BATCH)))
         .route("/paper/v1/funding", post(futures_control::funding))
         .route("/paper/v1/accounts/{name}", get(control::account))
         .route("/ws-api/v3", any(ws_api::spot))

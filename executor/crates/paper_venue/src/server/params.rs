@@ -27,10 +27,10 @@ impl Params {
     }
 
     /// Reads the `params` of a WebSocket request: strings, integers and booleans.
-    pub fn of_json(params: &Map<String, Value>) -> Result<Self, Refusal> {
-        let pairs = params.iter().map(|(name, value)| {
+    pub fn of_json(params: Map<String, Value>) -> Result<Self, Refusal> {
+        let pairs = params.into_iter().map(|(name, value)| {
             let text = match value {
-                Value::String(text) => text.clone(),
+                Value::String(text) => text,
                 Value::Bool(flag) => flag.to_string(),
                 Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
                 Value::Array(_) => value.to_string(),
@@ -39,7 +39,7 @@ impl Params {
                     return Err(Refusal::new(-1100, msg));
                 }
             };
-            Ok((name.clone(), text))
+            Ok((name, text))
         });
         pairs.collect::<Result<_, _>>().map(Self)
     }
@@ -48,7 +48,16 @@ impl Params {
     pub fn signed_text(&self) -> String {
         let mut pairs: Vec<&(String, String)> = self.0.iter().filter(|(name, _)| name != "signature").collect();
         pairs.sort();
-        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+        let mut text = String::with_capacity(512);
+        for (name, value) in pairs {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+        text
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {

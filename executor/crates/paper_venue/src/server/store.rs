@@ -101,6 +101,11 @@ impl Store {
         }
     }
 
+    /// User events wait for [`Store::dispatch`].
+    pub(crate) fn has_user_events(&self) -> bool {
+        self.venue.has_user_events()
+    }
+
     /// User events since the last call.
     pub(crate) fn take_event_count(&mut self) -> u64 {
         std::mem::take(&mut self.events)

@@ -78,8 +78,13 @@ impl Signer {
             json.push('"');
             json.push_str(name);
             json.push_str("\":");
+            let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
             if NUMBERS.contains(&name) {
                 json.push_str(&value);
+            } else if is_plain {
+                json.push('"');
+                json.push_str(&value);
+                json.push('"');
             } else {
                 json.push_str(&serde_json::Value::from(value).to_string());
             }

@@ -251,6 +251,7 @@ fn setup(case: &Case) -> Setup {
             balances: case.balances.clone(),
         }],
         swap: SwapRules::default(),
+        latency_ms: 0,
     }
 }
 

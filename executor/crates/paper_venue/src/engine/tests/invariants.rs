@@ -120,6 +120,7 @@ fn setup(volume_share: Option<Decimal>) -> Setup {
             balances: BTreeMap::from([("USDT".to_owned(), amount(300, 0)), ("BTC".to_owned(), amount(2, 0))]),
         }],
         swap: SwapRules::default(),
+        latency_ms: 0,
     }
 }
 

@@ -40,6 +40,7 @@ impl Spot {
                 balances: BTreeMap::from([("USDT".to_owned(), d("1000")), ("BTC".to_owned(), d("1"))]),
             }],
             swap: SwapRules::default(),
+            latency_ms: 0,
         };
         let mut venue = Venue::default();
         venue.apply(&Input::Setup(setup)).unwrap();

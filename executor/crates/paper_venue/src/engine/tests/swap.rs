@@ -41,6 +41,7 @@ impl Swap {
                 balances: BTreeMap::from([("USDT".to_owned(), d("1000"))]),
             }],
             swap: SwapRules { leverage: 10, ..SwapRules::default() },
+            latency_ms: 0,
         };
         let mut venue = Venue::default();
         venue.apply(&Input::Setup(setup)).unwrap();

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_tungstenite::tungstenite::Message;
@@ -83,24 +85,38 @@ fn ping_request(id: &str) -> Message {
     Message::text(json!({"id": id, "method": "ping"}).to_string())
 }
 
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    e: &'a str,
+}
+
 /// One message: an event, nothing of interest, or why it cannot be read.
 fn read(text: &str) -> Result<Option<StreamEvent>, String> {
-    let mut message: Value = serde_json::from_str(text).map_err(|error| format!("unreadable message: {error}"))?;
-    if let Some(number) = message["id"].as_str().and_then(|id| id.parse().ok()) {
-        return Ok(Some(StreamEvent::Pong(number)));
-    }
-    let event = message["event"].take();
-    let unreadable = |error: serde_json::Error| format!("unreadable event: {error}");
-    Ok(match event["e"].as_str() {
-        Some("executionReport") => {
-            let body: ReportBody = serde_json::from_value(event).map_err(unreadable)?;
+    let unreadable = |error: serde_json::Error| format!("unreadable message: {error}");
+    let message: Envelope = serde_json::from_str(text).map_err(unreadable)?;
+    let Some(event) = message.event.map(RawValue::get) else {
+        let number = message.id.and_then(|id| id.get().trim_matches('"').parse().ok());
+        return Ok(number.map(StreamEvent::Pong));
+    };
+    let Kind { e: kind } = serde_json::from_str(event).map_err(unreadable)?;
+    Ok(match kind {
+        "executionReport" => {
+            let body: ReportBody = serde_json::from_str(event).map_err(unreadable)?;
             Some(StreamEvent::Report(Box::new(body.into_report().map_err(|error| error.to_string())?)))
         }
-        Some("outboundAccountPosition") => {
-            let body: PositionBody = serde_json::from_value(event).map_err(unreadable)?;
+        "outboundAccountPosition" => {
+            let body: PositionBody = serde_json::from_str(event).map_err(unreadable)?;
             Some(StreamEvent::Balances(body.balances.into_iter().map(Into::into).collect()))
         }
-        Some("serverShutdown" | "eventStreamTerminated") => {
+        "serverShutdown" | "eventStreamTerminated" => {
             Some(StreamEvent::Down("the venue is shutting the stream down".into()))
         }
         _ => None,

@@ -114,20 +114,20 @@ fn read(text: &str) -> Result<Vec<StreamEvent>, String> {
     if let Some(number) = message.id {
         return Ok(if number == ALIVE { Vec::new() } else { vec![StreamEvent::Pong(number)] });
     }
-    let body = |part: Option<&RawValue>| part.map(RawValue::get).unwrap_or_default().to_owned();
+    let (order, account) = (message.o.map_or("", RawValue::get), message.a.map_or("", RawValue::get));
     let refused = |error: VenueError| error.to_string();
     Ok(match message.e {
         "ORDER_TRADE_UPDATE" => {
-            let update: OrderUpdate = serde_json::from_str(&body(message.o)).map_err(unreadable)?;
+            let update: OrderUpdate = serde_json::from_str(order).map_err(unreadable)?;
             vec![StreamEvent::Report(Box::new(update.into_report().map_err(refused)?))]
         }
         "ALGO_UPDATE" => {
-            let update: AlgoUpdate = serde_json::from_str(&body(message.o)).map_err(unreadable)?;
+            let update: AlgoUpdate = serde_json::from_str(order).map_err(unreadable)?;
             let report = update.into_report(message.time).map_err(refused)?;
             report.into_iter().map(|report| StreamEvent::Report(Box::new(report))).collect()
         }
         "ACCOUNT_UPDATE" => {
-            let update: AccountUpdate = serde_json::from_str(&body(message.a)).map_err(unreadable)?;
+            let update: AccountUpdate = serde_json::from_str(account).map_err(unreadable)?;
             update.into_events()
         }
         "listenKeyExpired" => vec![StreamEvent::Down("the stream's key has expired".into())],
