@@ -45,7 +45,7 @@ pub struct Account {
     pub waiting: HashMap<Uuid, Vec<Waiter>>,
     /// Entries whose protection is to be looked at before this turn ends: all fills of a turn share one order.
     pub unguarded: Vec<Uuid>,
-    /// Of orders that are being replaced: how much the venue says that they have executed.
+    /// How much the venue says that orders have executed, where not all of their fills are known yet.
     pub told_executed: HashMap<Uuid, Decimal>,
     /// Requests to the venue that have not been answered.
     pub in_flight: usize,

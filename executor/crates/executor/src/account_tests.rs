@@ -447,6 +447,23 @@ async fn what_fills_while_the_cancel_is_under_way_is_not_bought_again() {
     assert_eq!(desk.venue.working(), ["limit buy 0.7 at 46000"]);
 }
 
+#[tokio::test]
+async fn what_a_stop_had_sold_while_it_was_taken_back_is_not_sold_again() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    desk.drain().await;
+    desk.asked();
+    // The venue has executed a part of the stop, and tells only with the cancel.
+    let stop = ids::client_order_id(ids::stop_leg(entry.command_id.unwrap(), 1));
+    let sink = std::mem::take(&mut desk.venue.inner().sink);
+    desk.venue.fill(&stop, decimal("0.3"));
+    desk.venue.inner().sink = sink;
+    let snapshot = desk.tick(52_000).await;
+    assert_eq!(desk.asked(), ["cancel stop_loss sell 0.7 at 49000", "place market sell 0.7"]);
+    assert_eq!((&snapshot["unprotected"], desk.venue.inner().held), (&json!([]), Decimal::ZERO));
+}
+
 // --- many pieces
 
 #[tokio::test]

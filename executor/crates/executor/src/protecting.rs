@@ -96,7 +96,7 @@ impl Account {
             .collect();
         let legs = closing.iter().filter_map(|(n, _)| self.state.group_legs.get(&(entry, *n))).flatten();
         let mut orders = legs.filter_map(|leg| self.state.orders.get(leg));
-        if orders.any(Tracked::is_working) {
+        if orders.any(|leg| leg.is_working() || self.is_short(leg)) {
             return;
         }
         for (n, failure) in closing {
@@ -202,8 +202,7 @@ impl Account {
     }
 
     fn warn_if_unprotected(&mut self, entry: Uuid) {
-        let found = self.state.unprotected().into_iter().find(|(id, _)| *id == entry);
-        if let Some((_, quantity)) = found {
+        if let Some(quantity) = self.state.unprotected_of(entry).filter(|quantity| !quantity.is_zero()) {
             tracing::error!(account = %self.state.account, %entry, %quantity, "UNPROTECTED: no stop or target could be placed for what is held");
         }
     }

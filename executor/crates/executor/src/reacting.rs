@@ -135,6 +135,12 @@ impl Account {
         }
         if is_fill {
             self.fills += 1;
+            if !self.is_short(tracked) {
+                self.told_executed.remove(&order_id);
+            }
+            if let Some((entry, _)) = self.state.legs.get(&order_id).filter(|_| status.is_terminal()) {
+                self.unguarded.push(*entry);
+            }
             if guarded {
                 self.unguarded.push(order_id);
             }
