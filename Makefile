@@ -1,9 +1,10 @@
 # make setup   everything that is needed, into .venv, executor/target, frontend/node_modules; quick when nothing changed
 # make up      the whole agent on this machine; options: make up ARGS="--replay FILE --speed max"
 # make test    all tests          make check   formatters, linters, types
+# make chaos   faults, kills and cuts in 200 seeded runs, and the long property tests; ARGS="--seeds 50"
 # make bench   the measured figures, as ratios in one run
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-rust test-python test-web check bench clean
+.PHONY: help setup up test test-rust test-python test-web check chaos bench clean
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMPS := .venv/.stamps
@@ -82,6 +83,12 @@ check: setup
 .venv-peers/.stamp: benchmarks/peers.lock | $(STAMPS)/python
 	@# What the benchmarks are measured beside, apart from what the agent runs on; they say so where it cannot be built.
 	-$(BIN)/uv venv -q --clear -p $(BIN)/python .venv-peers && $(BIN)/uv pip install -q -p .venv-peers/bin/python --require-hashes -r benchmarks/peers.lock && touch $@
+
+chaos: setup
+	$(BIN)/python -m tests.chaos $(ARGS)
+	cd executor && SMC_STEPS=1000000 cargo test --release --locked --quiet -p orders --test lifecycle_machine -- --nocapture
+	cd executor && SMC_FUZZ_SECONDS=300 cargo test --release --locked --quiet -p journal -p venues -p executor fuzz -- --nocapture
+	@test ! -f executor/crates/orders/tests/lifecycle_machine.rs || (cd executor && SMC_STEPS=$${SMC_STEPS:-1000000} cargo test --release --locked --quiet -p orders --test lifecycle_machine)
 
 bench: setup .venv-peers/.stamp
 	@for b in detection compat executor api cold_start; do $(BIN)/python benchmarks/$$b.py || exit 1; done

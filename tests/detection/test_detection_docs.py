@@ -18,4 +18,5 @@ def test_the_examples_of_the_guide_run() -> None:
     assert names["breaks"].sum() > 3
     assert len(names["gaps"]) > 10
     assert len(names["blocks"]) > 0
+    assert len(names["above"]) > 0
     assert len(names["found"].events) > 10

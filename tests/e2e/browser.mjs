@@ -88,6 +88,25 @@ for (const x of [0.8, 0.6, 0.4, 0.2]) {
   }
 }
 await page.screenshot({ path: join(out, "explained.png") });
+// So does the line above the chart, which says where the market is.
+seen.standing = await text("standing");
+await page.getByTestId("standing").getByRole("button").first().click();
+seen.standingExplained = await explanation.innerText();
+// Each family of signs adds to what is drawn, and comes off again.
+seen.families = {};
+const drawn = () => page.evaluate(() => Number(document.querySelector("[data-testid=chart]").dataset.zones));
+for (const name of ["Sweeps", "Context", "Sessions", "Kill zones"]) {
+  const family = page.getByRole("switch", { name });
+  const before = await drawn();
+  await family.click();
+  await page.waitForFunction((count) => Number(document.querySelector("[data-testid=chart]").dataset.zones) > count, before);
+  seen.families[name] = (await drawn()) - before;
+  if (name === "Sessions") {
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: join(out, "sessions.png") });
+  }
+  await family.click();
+}
 for (const layer of everything) await layer.click();
 
 // An order by hand: far below the market it rests, and appears in the list without a reload.

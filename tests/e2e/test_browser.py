@@ -43,6 +43,10 @@ def test_chart_positions_and_orders_move_by_themselves(tmp_path: Path) -> None:
     assert seen["barLater"] >= seen["barFirst"] + 3 * 60_000
     assert seen["zones"] > 10
     assert "first known at the close of the bar of 2022-01-" in seen["explanation"]
+    assert seen["standing"].startswith(("Swing", "Internal"))
+    assert "first known at the close of the bar of 2022-01-" in seen["standingExplained"]
+    assert all(count > 0 for count in seen["families"].values())
+    assert len(seen["families"]) == 4
     assert seen["orderRested"]
     assert "BTCUSDT" in seen["position"]
     assert Decimal(seen["quantityAfter"]) != Decimal(seen.get("quantityBefore", "0"))

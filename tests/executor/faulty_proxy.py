@@ -54,10 +54,18 @@ class FaultyProxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            venue = socket.create_connection(self._target)
-            with self._lock:
-                self._open |= {client, venue}
+        try:
+            with socket.create_connection(self._target) as venue:
+                self._pass_requests(client, venue)
+        except OSError:
+            pass
+        finally:
+            shut(client)
+
+    def _pass_requests(self, client: socket.socket, venue: socket.socket) -> None:
+        with self._lock:
+            self._open |= {client, venue}
+        try:
             mute = threading.Event()
             threading.Thread(target=self._pass_answers, args=(venue, client, mute), daemon=True).start()
             while data := client.recv(65536):
@@ -70,8 +78,11 @@ class FaultyProxy:
                 if fault == "answer":
                     mute.set()
                 venue.sendall(data)
+        finally:
+            # A client that was killed resets its connection; the other end has to hear of it all the same.
             shut(venue)
-        shut(client)
+            with self._lock:
+                self._open -= {client, venue}
 
     def _pass_answers(self, venue: socket.socket, client: socket.socket, mute: threading.Event) -> None:
         with contextlib.suppress(OSError):

@@ -23,6 +23,8 @@ interface Place {
 }
 type Box = Place & { zone: Zone };
 
+// Bands overlap, and off the left edge all names begin at it: each kind has a row of its own.
+const bands = (Object.keys(looks) as Zone["kind"][]).filter((kind) => looks[kind].shape === "band");
 const font = "10px system-ui, sans-serif";
 
 /** One primitive draws every zone: the cost of a frame follows what is in view, not what exists. */
@@ -155,7 +157,7 @@ export class ZoneLayer implements ISeriesPrimitive<Time> {
       context.textBaseline = "alphabetic";
       context.font = font;
     } else if (shape === "band") {
-      if (x1 - x0 > 30) context.fillText(short, Math.max(2, x0 + 3), 11 + (layer === "kill_zones" ? 12 : 0));
+      if (x1 - x0 > 30) context.fillText(short, Math.max(2, x0 + 3), 11 + 12 * bands.indexOf(zone.kind));
     } else if (x0 >= 0 && x1 - x0 > (wide ? 24 : 40)) {
       // A zone that began off the left edge has no room for its name: all of them would lie on one another.
       const inBox = shape === "box";

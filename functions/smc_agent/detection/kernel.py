@@ -137,7 +137,7 @@ EVENTS_PER_BAR, EVENTS_PER_ZONE = 96, 4
 # rules of the input, as `check` numbers them
 NOT_FINITE, NOT_POSITIVE, HIGH_BELOW, LOW_ABOVE, NEGATIVE_VOLUME, TIME_ORDER = 1, 2, 3, 4, 5, 6
 
-Index = int | np.int64
+Index = int | np.int64 | np.uint64
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
 
@@ -180,6 +180,11 @@ borrowed: Callable[[Any], Any] = intrinsic(_borrowed)
 quarters of the time; the caller of `run` holds the arrays anyway."""
 
 
+place_of = np.uint64
+"""An index that is never negative: numba would count negative ones from the end, and test for it at every access."""
+NONE, ONE = np.uint64(0), np.uint64(1)
+
+
 # --- events ---
 
 
@@ -190,6 +195,7 @@ def emit(
     """Writes one event of the current bar; -> its id."""
     row, event_id = s.ints[ROWS], s.ints[NEXT_ID]
     s.ints[ROWS], s.ints[NEXT_ID] = row + 1, event_id + 1
+    row = place_of(row)
     s.out_i[row, 0] = kind | scale << 8 | (direction + 1) << 12
     s.out_i[row, 1], s.out_i[row, 2], s.out_i[row, 3] = anchor, s.ints[BARS], ref
     s.out_f[row, 0], s.out_f[row, 1], s.out_f[row, 2], s.out_f[row, 3] = top, bottom, np.nan, np.nan
@@ -198,6 +204,7 @@ def emit(
 
 @inlined
 def zone_event(s: State, slot: Index, kind: Index) -> int:
+    slot = place_of(slot)
     zone = s.zones_i[slot]
     top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
     return emit(s, kind, zone[Z_SCALE], zone[Z_DIRECTION], zone[Z_ANCHOR], top, bottom, zone[Z_ID])
@@ -207,10 +214,11 @@ def zone_event(s: State, slot: Index, kind: Index) -> int:
 
 
 @inlined
-def sift_up(keys: Float, slots: Int, at: int) -> None:
+def sift_up(keys: Float, slots: Int, start: Index) -> None:
+    at = place_of(start)
     key, slot = keys[at], slots[at]
-    while at > 0:
-        above = (at - 1) >> 1
+    while at > NONE:
+        above = (at - ONE) >> ONE
         if keys[above] >= key:
             break
         keys[at], slots[at] = keys[above], slots[above]
@@ -219,14 +227,15 @@ def sift_up(keys: Float, slots: Int, at: int) -> None:
 
 
 @inlined
-def sift_down(keys: Float, slots: Int, at: int, size: int) -> None:
+def sift_down(keys: Float, slots: Int, size: Index) -> None:
+    at, end = NONE, place_of(size)
     key, slot = keys[at], slots[at]
     while True:
-        below = 2 * at + 1
-        if below >= size:
+        below = (at << ONE) + ONE
+        if below >= end:
             break
-        if below + 1 < size and keys[below + 1] > keys[below]:
-            below += 1
+        if below + ONE < end and keys[below + ONE] > keys[below]:
+            below += ONE
         if keys[below] <= key:
             break
         keys[at], slots[at] = keys[below], slots[below]
@@ -235,8 +244,9 @@ def sift_down(keys: Float, slots: Int, at: int, size: int) -> None:
 
 
 @inlined
-def place(s: State, slot: Index) -> None:
-    """Puts a zone into its heap: the next thing happens to it when the heap's price is at or below the key."""
+def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
+    """-> the heap of a zone and its key there: the next thing happens when the heap's price is at or below the key."""
+    slot = place_of(slot)
     kind, stage = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE]
     top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
     above = 0 if s.zones_i[slot, Z_DIRECTION] > 0 else 1
@@ -254,10 +264,22 @@ def place(s: State, slot: Index) -> None:
         heap = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
         heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
+    return heap, key
+
+
+@inlined
+def put(s: State, heap: Index, key: float, slot: Index) -> None:
     size = s.heap_size[heap]
     s.heap_key[heap, size], s.heap_slot[heap, size] = key, slot
     s.heap_size[heap] = size + 1
     sift_up(s.heap_key[heap], s.heap_slot[heap], size)
+
+
+@inlined
+def place(s: State, slot: Index) -> None:
+    """Puts a zone into its heap."""
+    heap, key = waits_for(s, slot)
+    put(s, heap, key, slot)
 
 
 @inlined
@@ -266,7 +288,7 @@ def take_first(s: State, heap: Index) -> int:
     slot, last = slots[0], s.heap_size[heap] - 1
     s.heap_size[heap] = last
     keys[0], slots[0] = keys[last], slots[last]
-    sift_down(keys, slots, 0, last)
+    sift_down(keys, slots, last)
     if last == 0:
         keys[0] = -np.inf  # no price is below it
     return int(slot)
@@ -324,7 +346,7 @@ def expire_oldest(s: State) -> None:
     place_all(s)
 
 
-@compiled
+@inlined
 def open_zone(
     s: State, event_id: Index, kind: Index, scale: Index, direction: Index, anchor: Index, top: float, bottom: float
 ) -> None:
@@ -344,7 +366,8 @@ def open_zone(
 def apply_hits(s: State) -> None:
     """Writes the events of the zones that were hit, oldest zone first, each zone's in their order."""
     hits, size = s.hits, s.ints[HITS]
-    sort_hits(hits, size)
+    if size > 1:
+        sort_hits(hits, size)
     for k in range(size):
         stage, slot = hits[k, 0] & 3, hits[k, 1]
         zone = s.zones_i[slot]
@@ -373,15 +396,24 @@ def settle(s: State, first: Index, end: Index) -> None:
     s.ints[HITS] = 0
     for heap in range(first, end):
         price = s.floats[PRICE + (heap & 3)]
-        while s.heap_key[heap, 0] >= price:
-            slot = take_first(s, heap)
-            zone, hit = s.zones_i[slot], s.ints[HITS]
+        keys, slots = s.heap_key[heap], s.heap_slot[heap]
+        while keys[0] >= price:
+            slot = place_of(slots[0])
+            zone, hit = s.zones_i[slot], place_of(s.ints[HITS])
             stage = zone[Z_STAGE]
             s.hits[hit, 0], s.hits[hit, 1] = zone[Z_ID] * 4 + stage, slot
-            s.ints[HITS] = hit + 1
+            s.ints[HITS] += 1
             zone[Z_STAGE] = stage + 1
-            if stage < (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
-                place(s, slot)
+            if stage >= (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
+                take_first(s, heap)
+                continue
+            next_heap, key = waits_for(s, slot)
+            if next_heap == heap:  # it stays near the top, where it is found in a step or two
+                keys[0] = key
+                sift_down(keys, slots, s.heap_size[heap])
+            else:
+                take_first(s, heap)
+                put(s, next_heap, key, slot)
     if s.ints[HITS] > 0:
         apply_hits(s)
 
@@ -396,16 +428,16 @@ def enter_stacks(s: State, i: int, high: float, low: float) -> None:
     for side in range(2):
         queue, inside = s.stacks[2 * side], s.stacks[2 * side + 1]
         first, end = s.ints[STACK + 2 * side], s.ints[STACK + 2 * side + 1]
-        if first < end and queue[first & mask] < i - s.settings_i[LONGEST]:
+        if first < end and queue[place_of(first & mask)] < i - s.settings_i[LONGEST]:
             first += 1
         while first < end:
-            bar = queue[(end - 1) & mask] & mask
+            bar = place_of(queue[place_of((end - 1) & mask)] & mask)
             if (s.ring[HIGH, bar] > high) if side == 0 else (s.ring[LOW, bar] < low):
                 break
             inside[bar] = 0
             end -= 1
-        queue[end & mask] = i
-        inside[i & mask] = 1
+        queue[place_of(end & mask)] = i
+        inside[place_of(i & mask)] = 1
         s.ints[STACK + 2 * side], s.ints[STACK + 2 * side + 1] = first, end + 1
 
 
@@ -415,7 +447,7 @@ def leg_change(s: State, i: int, leg: int) -> int:
     bar = i - s.settings_i[SIZES + leg]
     if bar < 0:
         return -1
-    at = bar & s.settings_i[RING_MASK]
+    at = place_of(bar & s.settings_i[RING_MASK])
     if s.stacks[1, at] == 1:
         now = -1
     elif s.stacks[3, at] == 1:
@@ -431,7 +463,7 @@ def leg_change(s: State, i: int, leg: int) -> int:
 @inlined
 def watch(s: State, pivot: Index, bar: Index) -> None:
     """Takes a bar into the window in which a break of this pivot would look for its order block."""
-    at = bar & s.settings_i[RING_MASK]
+    at = place_of(bar & s.settings_i[RING_MASK])
     p, ring = s.pivots_f[pivot], s.ring
     p[P_TOTAL] += ring[VOLUME, at]
     parsed = ring[PARSED_LOW, at] if pivot & 1 == 0 else -ring[PARSED_HIGH, at]
@@ -501,7 +533,7 @@ def leave_blocks(s: State, broken: int, break_id: int) -> None:
 @inlined
 def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
     """Steps 4 and 5: the breaks of this bar, then the order block that each leaves."""
-    prev = (i - 1) & s.settings_i[RING_MASK]
+    prev = place_of((i - 1) & s.settings_i[RING_MASK])
     first_id, broken = s.ints[NEXT_ID], 0
     for pivot in range(4):
         scale, side = pivot >> 1, pivot & 1
@@ -530,7 +562,7 @@ def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
 def new_gap(s: State, i: int, high: float, low: float) -> None:
     """Step 7, first half: the gap that this bar leaves, if any."""
     mask = s.settings_i[RING_MASK]
-    mid, old = (i - 1) & mask, (i - 2) & mask
+    mid, old = place_of((i - 1) & mask), place_of((i - 2) & mask)
     if low > s.ring[HIGH, old] and s.ring[CLOSE, mid] > s.ring[HIGH, old]:
         direction, top, bottom = 1, low, s.ring[HIGH, old]
     elif high < s.ring[LOW, old] and s.ring[CLOSE, mid] < s.ring[LOW, old]:
@@ -768,7 +800,7 @@ def context(s: State, i: int, open_: float, high: float, low: float, close: floa
 def step(s: State, time: Index, open_: float, high: float, low: float, close: float, volume: float) -> None:
     """One bar through the steps of the rules."""
     i, ring, floats = s.ints[BARS], s.ring, s.floats
-    at, prev = i & s.settings_i[RING_MASK], (i - 1) & s.settings_i[RING_MASK]
+    at, prev = place_of(i & s.settings_i[RING_MASK]), place_of((i - 1) & s.settings_i[RING_MASK])
 
     # 1. volatility
     true_range = high - low

@@ -60,6 +60,8 @@ pub struct Account {
     pub stream_up: bool,
     /// Numbers reconciliations, so that the result of an overtaken one is dropped.
     pub generation: u64,
+    /// The venue is being asked for everything.
+    pub gathering: bool,
     stopping: Option<oneshot::Sender<()>>,
     pub controls: Controls,
 }
@@ -85,6 +87,8 @@ pub struct Surroundings {
     pub journal: Writer,
     pub outbox: Outbox,
     pub inject_delay: Duration,
+    /// How often the venue is asked for what the user stream may have lost.
+    pub audit_every: Duration,
     pub lease: Lease,
 }
 
@@ -99,6 +103,7 @@ impl Account {
             let _ = stream_inbox.send(Message::Stream(event));
         });
         let stream = venue.user_stream(deliver, ping_requests);
+        let audits = audit_regularly(inbox.clone(), around.audit_every);
         let (clock, lease) = (Arc::clone(&venue), around.lease.clone());
         tokio::spawn(async move {
             lease.begun().await;
@@ -107,7 +112,7 @@ impl Account {
                 tracing::warn!(%error, "the venue's clock could not be measured; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            tokio::join!(stream, keep_clock(clock));
+            tokio::join!(stream, keep_clock(clock), audits);
         });
         let (watch, prices) = Watch::new(&*venue, inbox.clone());
         let account = Self {
@@ -135,6 +140,7 @@ impl Account {
             ready: false,
             stream_up: false,
             generation: 0,
+            gathering: false,
             stopping: None,
             controls: Controls::new(around.lease),
         };
@@ -287,6 +293,12 @@ impl Account {
             tokio::time::sleep(delay).await;
             let _ = inbox.send(Message::Wake(wake));
         });
+    }
+}
+
+async fn audit_regularly(inbox: UnboundedSender<Message>, every: Duration) {
+    while inbox.send(Message::Wake(Wake::Audit)).is_ok() {
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -119,6 +119,7 @@ fn start(journal: &PathBuf, venue: &ModelVenue, account: Uuid) -> Handle {
         journal: Writer::new(journal),
         outbox: Sink::new().outbox(account),
         inject_delay: Duration::ZERO,
+        audit_every: Duration::from_secs(60),
         lease: Lease::new(Duration::ZERO, true),
     };
     Account::start(state, Arc::new(venue.clone()), around)

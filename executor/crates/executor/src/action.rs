@@ -219,8 +219,10 @@ struct KillPayload {
 }
 
 fn verify_symbol(symbol: &str) -> Result<(), String> {
-    if symbol.is_empty() || !symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
-        return Err("symbol must be the venue's id, like BTCUSDT".into());
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if !symbol.split('-').all(is_word) {
+        return Err("symbol must be the venue's id, like BTCUSDT, or BTC-USDT-SWAP at OKX".into());
     }
     Ok(())
 }

@@ -27,6 +27,9 @@ pub struct Config {
     /// Tests: milliseconds to wait before each send to a venue.
     #[serde(default)]
     pub inject_delay_ms: u64,
+    /// How often, in seconds, the venue is asked for everything that the user stream may have lost.
+    #[serde(default = "a_minute")]
+    pub audit_every_s: u64,
     /// Until a set_limits command changes them.
     #[serde(default)]
     pub limits: Limits,
@@ -41,6 +44,10 @@ pub struct Config {
     #[serde(default)]
     pub dead_man_s: u64,
     pub accounts: Vec<AccountConfig>,
+}
+
+fn a_minute() -> u64 {
+    60
 }
 
 fn default_lease_s() -> u64 {

@@ -128,5 +128,8 @@ fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
 }
 
 #[cfg(test)]
+#[path = "envelope_fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 #[path = "envelope_tests.rs"]
 mod tests;

@@ -2,26 +2,26 @@ use super::*;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
 
-fn key() -> SigningKey {
+pub fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-fn keys() -> Keys {
+pub fn keys() -> Keys {
     Keys::new(vec![("k1".into(), key().verifying_key())])
 }
 
-fn signed(mut envelope: Value, key: &SigningKey) -> Value {
+pub fn signed(mut envelope: Value, key: &SigningKey) -> Value {
     let bytes = serde_json_canonicalizer::to_vec(&envelope).unwrap();
     envelope["signature"] = json!(base64::engine::general_purpose::STANDARD.encode(key.sign(&bytes).to_bytes()));
     envelope
 }
 
-fn envelope(action: &str, payload: Value) -> Value {
+pub fn envelope(action: &str, payload: Value) -> Value {
     json!({"command_id": "00000000-0000-4000-8000-000000000001", "account": "00000000-0000-4000-8000-000000000002", "action": action,
         "payload": payload, "issued_at": "2026-01-01T00:00:00.000Z", "expires_at": "2026-01-01T00:00:30.000Z", "key_id": "k1"})
 }
 
-fn place() -> Value {
+pub fn place() -> Value {
     json!({"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.01", "price": "50000", "stop_loss": "49000"})
 }
 

@@ -7,7 +7,7 @@ use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueSnapshot};
 use orders::{Market, Status, SymbolRules};
 use rust_decimal::Decimal;
 use uuid::Uuid;
-use venues::{Balance, Reason, Venue, VenueError};
+use venues::{Balance, Reason, Reply, Venue, VenueError};
 
 use crate::account::Account;
 use crate::clock::now_ms;
@@ -73,18 +73,33 @@ impl Account {
     }
 }
 
+/// Asking changes nothing at the venue, so a question whose answer was lost is asked again, after these waits; a reconciliation is
+/// many questions, and would else not get through while a few in a hundred are lost.
+const AGAIN_AFTER: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
+
+async fn answered<'a, T>(ask: impl Fn() -> Reply<'a, T>) -> Result<T, VenueError> {
+    for wait in AGAIN_AFTER {
+        match ask().await {
+            Err(VenueError::Lost(_) | VenueError::NotSent(_)) => tokio::time::sleep(wait).await,
+            told => return told,
+        }
+    }
+    ask().await
+}
+
 pub async fn gather(venue: &dyn Venue, question: Question) -> Result<Told, VenueError> {
     let mut rules = Vec::new();
     // Asked for each time: a venue changes its filters and limits.
     for symbol in &question.symbols {
-        match venue.rules(symbol).await {
+        match answered(|| venue.rules(symbol)).await {
             Ok(found) => rules.push(found),
             // Delisted: what happened in it is history.
             Err(VenueError::Refused { reason: Reason::UnknownSymbol, .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    let mut snapshot = VenueSnapshot { orders: venue.open_orders().await?, ..VenueSnapshot::default() };
+    let mut snapshot = VenueSnapshot { orders: answered(|| venue.open_orders()).await?, ..VenueSnapshot::default() };
     let open: HashSet<String> = snapshot.orders.iter().map(|order| order.client_order_id.clone()).collect();
     for (client_order_id, asking) in question.working.iter().filter(|(id, _)| !open.contains(*id)) {
         match ask_for(venue, client_order_id, asking).await? {
@@ -94,7 +109,7 @@ pub async fn gather(venue: &dyn Venue, question: Question) -> Result<Told, Venue
     }
     for symbol in &question.symbols {
         if let Some(seen) = question.seen.get(symbol) {
-            snapshot.trades.extend(venue.trades_since(symbol, *seen).await?);
+            snapshot.trades.extend(answered(|| venue.trades_since(symbol, *seen)).await?);
         }
     }
     let mut externals = question.externals;
@@ -102,27 +117,28 @@ pub async fn gather(venue: &dyn Venue, question: Question) -> Result<Told, Venue
     // Trades of orders nobody here knows: the account moved by other hands.
     for trade in &snapshot.trades {
         if externals.insert((trade.symbol.clone(), trade.external_id.clone())) {
-            snapshot.orders.push(venue.query_external(&trade.symbol, &trade.external_id).await?);
+            let order = answered(|| venue.query_external(&trade.symbol, &trade.external_id)).await?;
+            snapshot.orders.push(order);
         }
     }
     for order in &snapshot.orders {
         let filled = question.working.get(&order.client_order_id).map(|asking| asking.filled).unwrap_or_default();
         if order.executed > filled {
-            snapshot.trades.extend(venue.order_trades(&order.symbol, &order.external_id).await?);
+            snapshot.trades.extend(answered(|| venue.order_trades(&order.symbol, &order.external_id)).await?);
         }
     }
     let positions = match venue.market() {
         Market::Spot => Vec::new(),
-        Market::Swap => venue.positions().await?,
+        Market::Swap => answered(|| venue.positions()).await?,
     };
-    Ok(Told { snapshot, balances: venue.balances().await?, positions, rules })
+    Ok(Told { snapshot, balances: answered(|| venue.balances()).await?, positions, rules })
 }
 
 /// An order that is not open: what became of it, or `None` if it never arrived. Before the venue's consistency delay has passed,
 /// "no such order" is not believed.
 async fn ask_for(venue: &dyn Venue, client_order_id: &str, asking: &Asking) -> Result<Option<VenueOrder>, VenueError> {
     loop {
-        match venue.query(&asking.symbol, client_order_id).await {
+        match answered(|| venue.query(&asking.symbol, client_order_id)).await {
             Ok(order) => return Ok(Some(order)),
             Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. }) => {
                 let age_ms = now_ms() - asking.placed_ms;
@@ -133,5 +149,39 @@ async fn ask_for(venue: &dyn Venue, client_order_id: &str, asking: &Asking) -> R
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_whose_answer_is_lost_is_asked_again_and_a_refusal_is_an_answer() {
+        let asked = Cell::new(0);
+        let lost_twice = || -> Reply<'_, u32> {
+            asked.set(asked.get() + 1);
+            let told = if asked.get() < 3 { Err(VenueError::Lost("503".into())) } else { Ok(asked.get()) };
+            Box::pin(async move { told })
+        };
+        assert_eq!(answered(lost_twice).await.unwrap(), 3);
+        asked.set(0);
+        let refused = || -> Reply<'_, u32> {
+            asked.set(asked.get() + 1);
+            Box::pin(async {
+                Err(VenueError::Refused { reason: Reason::NoSuchOrder, code: -2013, message: "no".into() })
+            })
+        };
+        assert!(answered(refused).await.is_err());
+        assert_eq!(asked.get(), 1);
+        asked.set(0);
+        let away = || -> Reply<'_, u32> {
+            asked.set(asked.get() + 1);
+            Box::pin(async { Err(VenueError::NotSent("refused".into())) })
+        };
+        assert!(answered(away).await.is_err());
+        assert_eq!(asked.get(), 1 + AGAIN_AFTER.len() as u32);
     }
 }

@@ -101,6 +101,7 @@ pub enum Wake {
         symbol: String,
     },
     Gather,
+    Audit,
     /// A trailing stop that could not be sent.
     Trail {
         order_id: Uuid,

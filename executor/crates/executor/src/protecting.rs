@@ -1,7 +1,7 @@
 //! Places the protective orders that `orders::protection` asks for, and says loudly when one cannot be placed.
 
 use orders::guards::{Refusal, approve_exit, approve_oco};
-use orders::protection::{self, Failure, Form, Next};
+use orders::protection::{self, Failure, Form, Group, Next};
 use orders::{Kind, Market, Oco, Order, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -113,6 +113,20 @@ impl Account {
         };
         for n in protection::to_merge(self.state.groups_of(entry), rests).into_iter().flatten() {
             self.close_group(entry, n, Failure::Merged);
+        }
+    }
+
+    /// A target that fills in part takes its stop with it, as a pair at the venue does: what is left of it is taken back, and gets
+    /// protection anew.
+    pub fn leg_filled(&mut self, leg: Uuid) {
+        let Some((entry, n)) = self.state.legs.get(&leg).copied() else { return };
+        let Some(tracked) = self.state.orders.get(&leg) else { return };
+        let is_half = tracked.is_working() && tracked.order.kind == Kind::Limit && self.venue.holds().oco;
+        let stands = |group: &Group| group.n == n && group.form == Form::Oco && group.stands();
+        let is_clearing = self.state.flattening.contains_key(&tracked.order.symbol);
+        if is_half && !is_clearing && self.state.groups_of(entry).iter().any(stands) {
+            self.record(Fact::GroupClosing { entry, n, failure: Failure::Merged });
+            self.take_back_if_working(leg);
         }
     }
 

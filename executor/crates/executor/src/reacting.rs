@@ -34,6 +34,7 @@ impl Account {
                 self.controls.stream_gaps += u64::from(self.stream_up);
                 self.stream_up = false;
                 self.ready = false;
+                self.gathering = false;
                 self.generation += 1;
                 for drain in &mut self.drains {
                     drain.pinged = None;
@@ -96,6 +97,7 @@ impl Account {
             Wake::Protect { entry } => self.protect(entry, false),
             Wake::Flatten { symbol } => self.continue_flatten(&symbol),
             Wake::Gather => self.start_gathering(),
+            Wake::Audit => self.audit(),
             Wake::Trail { order_id } => self.put_up_again(order_id, Kind::StopLoss),
             Wake::ComparePositions => self.compare_positions(),
         }
@@ -143,6 +145,9 @@ impl Account {
             }
             if guarded {
                 self.unguarded.push(order_id);
+            }
+            if is_leg {
+                self.leg_filled(order_id);
             }
         }
         if status.is_terminal() && !before.is_terminal() {

@@ -23,6 +23,18 @@ impl Account {
             return;
         }
         self.ready = false;
+        self.gather();
+    }
+
+    /// A stream can lose an event without a sign, so the venue is asked regularly; entries go on meanwhile.
+    pub fn audit(&mut self) {
+        if self.ready && !self.gathering {
+            self.gather();
+        }
+    }
+
+    fn gather(&mut self) {
+        self.gathering = true;
         self.generation += 1;
         let question = self.question();
         let (venue, inbox, generation) = (Arc::clone(&self.venue), self.inbox.clone(), self.generation);
@@ -38,11 +50,14 @@ impl Account {
         if generation != self.generation || !self.stream_up {
             return;
         }
+        self.gathering = false;
         match result {
             Ok(gathered) => self.agree(*gathered),
             Err(error) => {
                 tracing::warn!(account = %self.state.account, %error, "reconciliation failed; no entries, trying again");
-                self.wake_in(RETRY, Wake::Gather);
+                self.ready = false;
+                let wait = if let VenueError::Throttled { retry_after, .. } = error { retry_after } else { RETRY };
+                self.wake_in(wait.max(RETRY), Wake::Gather);
             }
         }
     }
@@ -115,16 +130,20 @@ impl Account {
             .filter(|tracked| unsettled(tracked.status))
             .map(|tracked| tracked.order.id)
             .collect();
-        for order_id in open {
+        // Of an audit each of them is being asked for already.
+        for order_id in open.into_iter().filter(|_| !self.ready) {
             self.wake_in(Duration::from_millis(250), Wake::Query { order_id, attempt: 1 });
         }
         self.controls.differences += differences.len() as u64;
         self.cancel_strangers();
-        self.record(Fact::Reconciled { differences });
+        if !self.ready || !differences.is_empty() {
+            self.record(Fact::Reconciled { differences });
+        }
         self.are_holdings_new = true;
-        self.ready = true;
+        if !std::mem::replace(&mut self.ready, true) {
+            tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
+        }
         self.continue_replacements();
-        tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
     }
 
     /// The venue is right about what is held.

@@ -93,6 +93,7 @@ async fn serve(
             journal: writer.clone(),
             outbox,
             inject_delay: Duration::from_millis(config.inject_delay_ms),
+            audit_every: Duration::from_secs(config.audit_every_s.max(1)),
             lease,
         };
         tracing::info!(account = %account.id, user = %account.user_id, exchange = account.exchange.name(), quote = %account.quote_asset, "account taken up");

@@ -102,7 +102,7 @@ pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool,
     let is_passed = |(form, failure): (Form, Failure)| {
         form != Form::Exit && matches!(failure, Failure::WouldTrigger | Failure::TargetReached)
     };
-    let form = match failures.clone().last() {
+    let form = match failures.clone().next_back() {
         _ if failures.clone().any(is_passed) => Form::Exit,
         None | Some((_, Failure::Merged)) => first,
         Some((form, Failure::NotSent)) => form,

@@ -1,7 +1,7 @@
 //! The lifecycle against a model of the venue, under everything that happens between them: events late, twice, in any order or never,
 //! answers lost, questions, and crashes that the journal is read back from, in the middle of an unsynced write too.
 //!
-//! A short run by default; `LIFECYCLE_STEPS=1000000` makes the long one, `LIFECYCLE_SEED` another. Each prints its steps.
+//! A short run by default; `SMC_STEPS=1000000` makes the long one, `SMC_SEED` another. Each prints its steps.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -410,7 +410,7 @@ impl StateMachineTest for Lifecycle {
 #[test]
 fn no_order_of_events_and_no_crash_parts_the_executor_from_the_venue() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (wanted, seed) = (number("LIFECYCLE_STEPS").unwrap_or(10_000), number("LIFECYCLE_SEED").unwrap_or(1));
+    let (wanted, seed) = (number("SMC_STEPS").unwrap_or(10_000), number("SMC_SEED").unwrap_or(1));
     let mut round = 0;
     while STEPS.load(Ordering::Relaxed) < wanted {
         // In rounds: shrinking a failure keeps all of a round's steps.
@@ -423,7 +423,7 @@ fn no_order_of_events_and_no_crash_parts_the_executor_from_the_venue() {
             Ok(())
         });
         if let Err(error) = result {
-            panic!("LIFECYCLE_SEED={}: {error}", seed.wrapping_add(round));
+            panic!("SMC_SEED={}: {error}", seed.wrapping_add(round));
         }
         round += 1;
     }

@@ -145,7 +145,7 @@ impl Config {
 }
 
 fn check_symbol(rules: &SymbolRules) -> Result<(), String> {
-    let SymbolRules { symbol, base, quote, tick, step, min_quantity, min_notional } = rules;
+    let SymbolRules { symbol, base, quote, tick, step, min_quantity, min_notional, .. } = rules;
     if symbol.is_empty() || *symbol != symbol.to_uppercase() || base == quote {
         return Err(format!("symbol {symbol:?}: it must be in capitals, and base must differ from quote"));
     }

@@ -34,7 +34,7 @@ FILE (JSON, mode 0600):
   fees           {\"maker\": \"0.001\", \"taker\": \"0.001\"}
   volume_share   optional: at most this part of a bar's volume fills
   latency_ms     optional: market time until an order arrives, where a symbol goes by its order book
-  symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional}]
+  symbols        [{symbol, base, quote, tick, step, min_quantity, min_notional, max_open_orders?}]
   accounts       [{name, api_key, api_secret, balances: {\"USDT\": \"100000\"}, market: \"spot\" or \"swap\"}]
   swap           optional: {fees, maintenance_margin, liquidation_fee, leverage, max_leverage} of swap accounts
   faults         optional: {seed, chances: {kind: 0 to 1}, ...}; also POST /paper/v1/faults (docs/contracts.md)

@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// As long as the user stream is away, fills are not heard of and get no stop. Venues allow a connection a second and more.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// A connection that has lived this long was a good one: after it the waits begin small again.
 const SETTLED: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -28,6 +28,8 @@ mod receipts;
 mod request;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod told;
 #[allow(dead_code)] // Binance reads the rest of it
 mod unified;
 

@@ -16,7 +16,7 @@ from smc_agent.market.timeframes import TIMEFRAMES
 router = APIRouter(prefix="/api/v1/market", tags=["market"], route_class=DecimalRoute)
 
 Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$", examples=["BTCUSDT"], description="the venue's own id")]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9-]{2,20}$", examples=["BTCUSDT"], description="the venue's own id")]
 Exchange = Annotated[
     str,
     Field(

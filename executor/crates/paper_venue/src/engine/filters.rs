@@ -14,11 +14,15 @@ const PRICE_BAND: i64 = 5;
 /// Basis points that a trailing stop may keep off.
 pub const MIN_TRAILING: i64 = 10;
 pub const MAX_TRAILING: i64 = 2000;
-pub(crate) const MAX_NUM_ORDERS: usize = 200;
+const MAX_NUM_ORDERS: usize = 200;
 pub(crate) const MAX_NUM_ALGO_ORDERS: usize = 100;
 pub(crate) const MAX_NUM_ORDER_LISTS: usize = 100;
 
 impl SymbolRules {
+    pub(crate) fn most_open_orders(&self) -> usize {
+        self.max_open_orders.unwrap_or(MAX_NUM_ORDERS)
+    }
+
     /// The filters in Binance's JSON.
     #[must_use]
     pub fn filters(&self) -> Value {
@@ -36,7 +40,7 @@ impl SymbolRules {
              "askMultiplierUp": band.0, "askMultiplierDown": band.1, "avgPriceMins": 0},
             {"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": MIN_TRAILING, "maxTrailingAboveDelta": MAX_TRAILING,
              "minTrailingBelowDelta": MIN_TRAILING, "maxTrailingBelowDelta": MAX_TRAILING},
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS},
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.most_open_orders()},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS},
             {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS},
         ])
@@ -54,7 +58,7 @@ impl SymbolRules {
             {"filterType": "MARKET_LOT_SIZE", "minQty": min_quantity, "maxQty": max_quantity, "stepSize": step},
             {"filterType": "MIN_NOTIONAL", "notional": plain(self.min_notional)},
             {"filterType": "PERCENT_PRICE", "multiplierUp": band.0, "multiplierDown": band.1, "multiplierDecimal": "4"},
-            {"filterType": "MAX_NUM_ORDERS", "limit": MAX_NUM_ORDERS},
+            {"filterType": "MAX_NUM_ORDERS", "limit": self.most_open_orders()},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": MAX_NUM_ALGO_ORDERS},
         ])
     }

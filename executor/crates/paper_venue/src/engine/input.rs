@@ -94,6 +94,9 @@ pub struct SymbolRules {
     pub min_quantity: Decimal,
     #[serde(with = "super::money::text")]
     pub min_notional: Decimal,
+    /// Of one account; Binance's 200 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_open_orders: Option<usize>,
 }
 
 /// An account's balances count when it is first seen; later they are what its trades made of them.

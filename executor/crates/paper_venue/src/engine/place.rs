@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::events::Execution;
-use super::filters::{MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDERS};
+use super::filters::MAX_NUM_ALGO_ORDERS;
 use super::input::{NewOrder, NewTrailing, SymbolRules};
 use super::money::down_to_step;
 use super::order::{Approach, Kind, ListId, Order, OrderId, Side, Status, TimeInForce};
@@ -184,13 +184,18 @@ impl Venue {
     }
 
     pub(crate) fn check_room(&self, account: usize, market: usize, orders: usize, algo: usize) -> Result<(), Refusal> {
-        let open = self.markets[market].open.iter().map(|&id| self.order(id)).filter(|order| order.account == account);
+        let (at, most) = (&self.markets[market], self.markets[market].rules.most_open_orders());
+        // What everybody together has not reached, nobody has: mostly there is nothing to count.
+        if at.open.len() + orders <= most && (algo == 0 || at.open.len() + algo <= MAX_NUM_ALGO_ORDERS) {
+            return Ok(());
+        }
+        let open = at.open.iter().map(|&id| self.order(id)).filter(|order| order.account == account);
         let (mut open_orders, mut open_algo) = (0, 0);
         for order in open {
             open_orders += 1;
             open_algo += usize::from(order.kind.has_trigger());
         }
-        if open_orders + orders > MAX_NUM_ORDERS {
+        if open_orders + orders > most {
             return Err(Refusal::filter("MAX_NUM_ORDERS"));
         }
         if algo > 0 && open_algo + algo > MAX_NUM_ALGO_ORDERS {

@@ -8,11 +8,13 @@ use axum::extract::ws::Utf8Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::bybit;
 use super::clock::now_ms;
 use super::faults::{Faults, Telling};
 use super::held::Out;
 use super::listen_keys::ListenKeys;
 use super::market_messages::{bare, stream_message};
+use super::okx;
 use crate::engine::{MarketEvent, Venue};
 
 /// Messages that may wait for a slow reader before its connection is closed.
@@ -66,6 +68,24 @@ enum UserForm {
     Subscription(u64),
     /// By listenKey (swap): bare, or with the key as the stream's name.
     ListenKey { combined: bool },
+    /// In another venue's words.
+    Dialect(Dialect),
+}
+
+/// Whose words, where they are not Binance's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Bybit,
+    Okx(okx::Side),
+}
+
+impl Dialect {
+    fn events(self, venue: &Venue, event: &Value) -> Vec<String> {
+        match self {
+            Self::Bybit => bybit::events(event),
+            Self::Okx(side) => okx::events(venue, event, side),
+        }
+    }
 }
 
 struct Listener {
@@ -96,6 +116,14 @@ impl Hub {
         *next += 1;
         self.users.push(UserStream { form: UserForm::Subscription(subscription), account, outbox: outbox.clone() });
         Some(subscription)
+    }
+
+    /// Subscribes a connection to an account's events in another venue's words.
+    pub fn subscribe_dialect(&mut self, outbox: &Outbox, account: usize, dialect: Dialect) {
+        let form = UserForm::Dialect(dialect);
+        if !self.users.iter().any(|user| user.outbox.id == outbox.id && user.account == account && user.form == form) {
+            self.users.push(UserStream { form, account, outbox: outbox.clone() });
+        }
     }
 
     /// Ends one of a connection's user streams, or all of them.
@@ -142,26 +170,27 @@ impl Hub {
         self.last_subscription.remove(&outbox.id);
     }
 
-    pub fn tell_user(&mut self, account: usize, event: &Value) {
+    pub fn tell_user(&mut self, venue: &Venue, account: usize, event: &Value) {
         let mut expired = false;
         for user in self.users.iter().filter(|user| user.account == account) {
-            let text = match user.form {
-                UserForm::Subscription(number) => format!(r#"{{"subscriptionId":{number},"event":{event}}}"#),
+            let texts = match user.form {
+                UserForm::Dialect(dialect) => dialect.events(venue, event),
+                UserForm::Subscription(number) => vec![format!(r#"{{"subscriptionId":{number},"event":{event}}}"#)],
                 UserForm::ListenKey { .. } if !self.listen_keys.is_alive(account) => {
                     expired = true;
-                    json!({"e": "listenKeyExpired", "E": now_ms(), "listenKey": self.listen_keys.text(account)})
-                        .to_string()
+                    let key = self.listen_keys.text(account);
+                    vec![json!({"e": "listenKeyExpired", "E": now_ms(), "listenKey": key}).to_string()]
                 }
-                UserForm::ListenKey { combined: false } => event.to_string(),
+                UserForm::ListenKey { combined: false } => vec![event.to_string()],
                 UserForm::ListenKey { combined: true } => {
-                    format!(r#"{{"stream":"{}","data":{event}}}"#, self.listen_keys.text(account))
+                    vec![format!(r#"{{"stream":"{}","data":{event}}}"#, self.listen_keys.text(account))]
                 }
             };
             let telling = self.faults.on_event(event);
             match telling {
                 Telling::Never => self.lost += 1,
                 Telling::Cut => user.outbox.cut(),
-                _ => user.outbox.put(Out::Event(text.into(), telling)),
+                _ => texts.into_iter().for_each(|text| user.outbox.put(Out::Event(text.into(), telling))),
             }
         }
         if expired {
@@ -172,7 +201,7 @@ impl Hub {
     /// Ends the account's key and the streams that it opened.
     pub fn end_listen_key(&mut self, account: usize) {
         self.listen_keys.end(account);
-        self.users.retain(|user| user.account != account || matches!(user.form, UserForm::Subscription(_)));
+        self.users.retain(|user| user.account != account || !matches!(user.form, UserForm::ListenKey { .. }));
     }
 
     /// Lets out what faults hold back: the market is not to move on over an event that nobody could have heard.

@@ -4,8 +4,10 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::book::{Book, Level, levels};
+use super::bybit::{self, BYBIT};
 use super::day::{Day, quote};
 use super::futures_market;
+use super::okx::{self, OKX};
 use crate::engine::{Diff, Interval, Market, MarketEvent, PublicTrade, Venue, fixed8};
 
 /// Before the names of streams that are told as futures tell them.
@@ -13,11 +15,17 @@ pub(crate) const FUTURES: &str = "futures/";
 
 /// The stream's name as its listeners know it.
 pub(crate) fn bare(stream: &str) -> &str {
-    stream.strip_prefix(FUTURES).unwrap_or(stream)
+    stream.strip_prefix(FUTURES).or(stream.strip_prefix(BYBIT)).or(stream.strip_prefix(OKX)).unwrap_or(stream)
 }
 
 /// The message of a market stream for an event, if that stream tells it.
 pub(crate) fn stream_message(venue: &Venue, event: &MarketEvent, stream: &str) -> Option<Value> {
+    if let Some(topic) = stream.strip_prefix(BYBIT) {
+        return bybit::stream_message(venue, event, topic);
+    }
+    if let Some(channel) = stream.strip_prefix(OKX) {
+        return okx::stream_message(venue, event, channel);
+    }
     match stream.strip_prefix(FUTURES) {
         Some(stream) => futures_market::stream_message(venue, event, stream),
         None => spot_message(venue, event, stream),

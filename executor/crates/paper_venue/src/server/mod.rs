@@ -1,7 +1,8 @@
-//! The venue on the network: Binance's REST, WebSocket API and market streams, and the control API.
+//! The venue on the network: Binance's REST, WebSocket API and market streams, Bybit's in [`bybit`], OKX's in [`okx`], and the control API.
 
 mod auth;
 mod book;
+mod bybit;
 mod clock;
 mod connection;
 mod control;
@@ -24,6 +25,7 @@ mod listen_keys;
 mod market_data;
 mod market_messages;
 mod market_streams;
+mod okx;
 mod operations;
 mod order_lists;
 mod params;
@@ -67,6 +69,13 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
         .route("/{category}/ws", any(market_streams::futures))
         .route("/{category}/ws/{*streams}", any(market_streams::futures))
         .route("/stream", any(market_streams::combined))
+        .route("/api/v5/{*path}", any(okx::answer))
+        .route("/ws/v5/private", any(okx::private))
+        .route("/ws/v5/business", any(okx::business))
+        .route("/ws/v5/public", any(okx::public))
+        .route("/v5/private", any(bybit::private))
+        .route("/v5/public/{category}", any(bybit::public))
+        .route("/v5/{*path}", any(bybit::answer))
         .route("/paper/v1/faults", get(control::faults).post(control::set_faults))
         .fallback(rest::answer)
         .layer(DefaultBodyLimit::max(MAX_BODY))

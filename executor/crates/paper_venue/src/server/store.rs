@@ -94,7 +94,7 @@ impl Store {
     pub(crate) fn dispatch(&mut self) {
         for (account, event) in self.venue.take_user_events() {
             self.events += 1;
-            self.hub.tell_user(account, &event);
+            self.hub.tell_user(&self.venue, account, &event);
         }
         for event in self.venue.take_market_events() {
             self.hub.tell_market(&self.venue, &event);

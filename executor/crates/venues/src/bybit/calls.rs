@@ -15,7 +15,7 @@ use crate::clock::now_ms;
 use crate::fields::maybe;
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
-use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 
 const TIME: &str = "/v5/market/time";
 const INSTRUMENTS: &str = "/v5/market/instruments-info";
@@ -263,6 +263,10 @@ impl Venue for Bybit {
 
     fn entries_throttled(&self) -> Option<String> {
         self.0.limits.entries_throttled()
+    }
+
+    fn health(&self) -> Health {
+        Health { clock_offset_ms: Some(self.0.clock.offset_ms()), budgets: self.0.limits.shares() }
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {

@@ -54,5 +54,7 @@ impl Bybit {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

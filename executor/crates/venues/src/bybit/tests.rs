@@ -37,7 +37,7 @@ fn at(url: &str, market: Market) -> Bybit {
     Bybit::new(market, access).unwrap()
 }
 
-fn account(market: Market) -> std::sync::Arc<Account> {
+pub fn account(market: Market) -> std::sync::Arc<Account> {
     at("http://127.0.0.1:1", market).0
 }
 

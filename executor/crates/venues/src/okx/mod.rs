@@ -74,5 +74,7 @@ impl Okx {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -208,7 +208,7 @@ async fn a_symbols_rules_are_in_base_units_and_inverse_swaps_are_none_of_ours() 
 }
 
 /// A swap account that knows its contracts.
-async fn swap_account() -> Arc<Account> {
+pub async fn swap_account() -> Arc<Account> {
     let server = serve(vec![Then::Answer(200, SWAP)]).await;
     let venue = at(&server.url, Market::Swap);
     venue.0.learn_contracts().await.unwrap();

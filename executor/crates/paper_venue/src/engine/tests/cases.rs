@@ -244,6 +244,7 @@ fn setup(case: &Case) -> Setup {
             step: amount("0.00001"),
             min_quantity: amount("0.00001"),
             min_notional: amount("5"),
+            max_open_orders: None,
         }],
         accounts: vec![SetupAccount {
             name: "trader".to_owned(),

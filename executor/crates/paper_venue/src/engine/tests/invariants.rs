@@ -113,6 +113,7 @@ fn setup(volume_share: Option<Decimal>) -> Setup {
             step: amount(1, 3),
             min_quantity: amount(1, 3),
             min_notional: amount(1, 0),
+            max_open_orders: None,
         }],
         accounts: vec![SetupAccount {
             name: "trader".to_owned(),

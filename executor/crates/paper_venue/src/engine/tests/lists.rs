@@ -33,6 +33,7 @@ impl Spot {
                 step: d("0.001"),
                 min_quantity: d("0.001"),
                 min_notional: d("5"),
+                max_open_orders: None,
             }],
             accounts: vec![SetupAccount {
                 name: "trader".to_owned(),
@@ -127,7 +128,7 @@ fn the_legs_wait_until_the_working_order_has_filled_completely() {
 #[test]
 fn legs_see_only_what_came_after_the_fill_that_released_them() {
     let mut spot = Spot::new();
-    let orders = spot.otoco("1", "1").unwrap();
+    let orders = spot.otoco("0.5", "0.5").unwrap();
     // To 110 first or last: unknown, and the close of 98 does not prove that the target was met after 99.
     spot.bar("100", "110", "98", "98");
     assert_eq!(spot.statuses(orders), ["FILLED", "NEW", "NEW"]);

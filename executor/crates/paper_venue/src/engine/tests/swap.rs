@@ -34,6 +34,7 @@ impl Swap {
                 step: d("0.001"),
                 min_quantity: d("0.001"),
                 min_notional: d("5"),
+                max_open_orders: None,
             }],
             accounts: vec![SetupAccount {
                 name: "trader".to_owned(),
@@ -135,7 +136,9 @@ fn a_position_takes_profit_by_its_average_and_turns_round() {
 #[test]
 fn margin_bounds_what_may_be_entered_but_never_what_reduces() {
     let mut swap = Swap::new();
-    assert_eq!(swap.place(limit(Side::Buy, "101", "100")), Err(-2019));
+    for side in [Side::Buy, Side::Sell] {
+        assert_eq!(swap.place(limit(side, "101", "100")), Err(-2019));
+    }
     swap.place(limit(Side::Buy, "60", "100")).unwrap();
     assert_eq!(swap.venue.margin(0).open_orders, d("600"));
     // The other side of the same size costs nothing more: at most one of them enlarges the position.

@@ -124,5 +124,8 @@ fn read(text: &str) -> Result<Option<StreamEvent>, String> {
 }
 
 #[cfg(test)]
+#[path = "stream_fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 #[path = "stream_tests.rs"]
 mod tests;

@@ -140,5 +140,8 @@ fn read(text: &str) -> Result<Vec<StreamEvent>, String> {
 }
 
 #[cfg(test)]
+#[path = "stream_fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 #[path = "stream_tests.rs"]
 mod tests;

@@ -1,0 +1,16 @@
+//! The same venue in Bybit's words: v5 REST, the private stream and public trades. Orders, balances and positions are one with those
+//! of the other dialects; spot accounts are `spot`, swap accounts `linear`.
+
+mod account;
+mod answers;
+mod market;
+mod orders;
+mod refusals;
+mod rest;
+mod stream;
+
+pub(crate) use rest::answer;
+pub(crate) use stream::{events, private, public, stream_message};
+
+/// Before the names of market streams that are told as Bybit tells them.
+pub(crate) const BYBIT: &str = "bybit/";

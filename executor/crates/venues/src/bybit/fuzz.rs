@@ -1,0 +1,22 @@
+//! Messages from anybody: events, nothing, or why not, but never a panic.
+
+use orders::Market;
+
+use super::stream::{Heard, read};
+use super::tests::account;
+use crate::VenueError;
+use crate::told::outcome;
+
+#[test]
+fn any_message_is_read_or_refused() {
+    let account = account(Market::Swap);
+    let corpus = fuzzing::json_in(include_str!("tests.rs"));
+    fuzzing::run("bybit messages", &corpus, |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        match read(&text, &account) {
+            Ok(Heard::Events(events)) => outcome(&Ok::<_, VenueError>(events)),
+            Ok(Heard::Pong) => "pong".into(),
+            Err(error) => outcome(&Err::<(), _>(error)),
+        }
+    });
+}
