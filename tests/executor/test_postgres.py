@@ -198,3 +198,14 @@ async def test_a_command_in_the_table_is_carried_out_and_answered_once(
     assert (await answer(forged))["code"] == "bad_signature"
     assert not booked.executor.snapshot()["killed"]
     assert len(booked.venue.account()["open_orders"]) == 1
+
+
+async def test_postgres_holds_what_a_trailing_stop_is(booked: Desk, owner: asyncpg.Connection) -> None:
+    booked.executor.place(type="market", quantity="0.1")
+    booked.bar("50000", "50000", "50000", "50000")
+    answer = booked.executor.place(side="sell", type="trailing_stop", quantity="0.05", trail="0.02", reduce_only=True)
+    await written(booked.executor)
+    row = await owner.fetchrow("select * from public.orders where id = $1", uuid.UUID(answer["command_id"]))
+    assert row is not None
+    assert (row["order_type"], str(row["trail"]), row["reduce_only"]) == ("trailing_stop", "0.02000000", True)
+    assert (row["status"], row["stop_price"]) == ("open", None)
