@@ -4,9 +4,11 @@
 
 Each turn places one resting limit order through the executor's HTTP interface (a signed envelope on a kept-alive
 connection), one with ccxt's async client (REST) and one with ccxt.pro (WebSocket API), then cancels all three (not
-measured). Stages, as the executor measures them from the moment a command's body is read: journaled (verified, judged,
+measured). Stages, as the executor measures them from the moment a command has been read: journaled (verified, judged,
 written, synced), written (the order's last byte is with the venue's socket), acknowledged (the venue's answer is read).
 `place` compares with ccxt's `create_order`: the client's call to its answer, in the process that has the socket.
+`echo` is the floor: two processes that only pass an order's bytes to each other. Where cores are short, the venue runs
+on the core that has just written to it, before the writer notes the time: then p10 tells the writer's own share.
 Both journals are in --journal, by default a temporary folder; `--journal /dev/shm` shows it without the disk's part.
 """
 
@@ -16,8 +18,10 @@ import argparse
 import asyncio
 import http.client
 import json
+import multiprocessing
 import os
 import re
+import socket
 import statistics
 import sys
 import tempfile
@@ -32,6 +36,8 @@ from tests.executor.running_executor import Executor
 from tests.paper_venue.running_venue import PaperVenue
 
 WARM_UP = 30
+REQUEST_SIZE, ANSWER_SIZE = 390, 740
+ECHO = "echo of the same sizes"
 CCXT, CCXT_PRO = "ccxt async, create_order", "ccxt.pro, create_order_ws"
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.001", "price": "45000"}
 
@@ -97,6 +103,32 @@ async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[st
     return times
 
 
+def echo(listener: socket.socket) -> None:
+    """Answers each request of an order's size with an answer of an order's size."""
+    connection, _ = listener.accept()
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while connection.recv(4096):
+        connection.sendall(bytes(ANSWER_SIZE))
+
+
+def echoes(count: int) -> list[float]:
+    """What two processes need at least, milliseconds: bytes there and back, and nothing done with them."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    other = multiprocessing.get_context("fork").Process(target=echo, args=(listener,), daemon=True)
+    other.start()
+    times = []
+    with socket.create_connection(listener.getsockname()) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(count):
+            begun = time.perf_counter()
+            connection.sendall(bytes(REQUEST_SIZE))
+            connection.recv(4096)
+            times.append(elapsed_ms(begun))
+            time.sleep(0.001)
+    other.join(5)
+    return times
+
+
 def stages(log: str, orders: int) -> dict[str, list[float]]:
     """What the executor measured, milliseconds."""
     pattern = r"placed .*?journaled_us=(\d+) written_us=(\d+) acknowledged_us=(\d+)"
@@ -116,6 +148,7 @@ def figures(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     def row(values: list[float]) -> dict[str, float]:
         p50 = statistics.median(values)
         return {
+            "p10_ms": round(statistics.quantiles(values, n=10)[0], 3),
             "p50_ms": round(p50, 3),
             "p99_ms": round(statistics.quantiles(values, n=100)[98], 3),
             "times_faster_than_ccxt": round(statistics.median(times[CCXT]) / p50, 1),
@@ -144,7 +177,7 @@ def main() -> None:
             venue.bar("50000", "50000", "50000", "50000")
             executor.start()
             times = asyncio.run(measure(options.orders, venue, executor))
-            result = figures(stages(executor.text(), options.orders) | times)
+            result = figures(stages(executor.text(), options.orders) | times | {ECHO: echoes(options.orders)})
         finally:
             if executor.process is not None and executor.process.poll() is None:
                 executor.stop()
@@ -152,10 +185,10 @@ def main() -> None:
     if options.json:
         print(json.dumps({"orders": options.orders, "place_to_ack": result}))
         return
-    print(f"{'p50 and p99 in ms':30} {'p50':>8} {'p99':>8} {'x ccxt':>8} {'x ccxt.pro':>10}")
+    print(f"{'milliseconds':30} {'p10':>8} {'p50':>8} {'p99':>8} {'x ccxt':>8} {'x ccxt.pro':>10}")
     for name, row in result.items():
-        fields = row["p50_ms"], row["p99_ms"], row["times_faster_than_ccxt"], row["times_faster_than_ccxt_pro"]
-        print(f"{name:30} {fields[0]:8.3f} {fields[1]:8.3f} {fields[2]:8.1f} {fields[3]:10.1f}")
+        shares = " ".join(f"{row[share]:8.3f}" for share in ("p10_ms", "p50_ms", "p99_ms"))
+        print(f"{name:30} {shares} {row['times_faster_than_ccxt']:8.1f} {row['times_faster_than_ccxt_pro']:10.1f}")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ def test_every_stage_of_an_order_is_timed(desk: Desk) -> None:
     assert sums[-1] > 0
     assert seen["smc_journal_sync_seconds_count", ""] >= 3
     assert seen["smc_commands_total", 'action="place",code="accepted"'] == 3
+    assert seen["smc_rate_budget_used_ratio", 'budget="weight_1m"'] > 0
+    assert 0 < seen["smc_rate_budget_used_ratio", 'budget="orders_10s"'] < 0.5
+    assert abs(seen["smc_clock_offset_seconds", ""]) < 1
     assert seen["smc_open_orders", ""] == 3
     assert seen["smc_unknown_orders", ""] == 0
 

@@ -204,3 +204,14 @@ async def test_an_executor_that_is_gone_without_a_word_leaves_no_locks(database:
     connection = await asyncpg.connect(database.executor)
     assert await connection.fetchval("show idle_in_transaction_session_timeout") == "10s"
     await connection.close()
+
+
+async def test_postgres_holds_what_a_trailing_stop_is(booked: Desk, owner: asyncpg.Connection) -> None:
+    booked.executor.place(type="market", quantity="0.1")
+    booked.bar("50000", "50000", "50000", "50000")
+    answer = booked.executor.place(side="sell", type="trailing_stop", quantity="0.05", trail="0.02", reduce_only=True)
+    await written(booked.executor)
+    row = await owner.fetchrow("select * from public.orders where id = $1", uuid.UUID(answer["command_id"]))
+    assert row is not None
+    assert (row["order_type"], str(row["trail"]), row["reduce_only"]) == ("trailing_stop", "0.02000000", True)
+    assert (row["status"], row["stop_price"]) == ("open", None)

@@ -159,11 +159,12 @@ def test_a_gap_voids_the_book_until_the_next_snapshot(book: PaperVenue) -> None:
     answer = post(diff(14, 15, [], []), diff(16, 16, [], []))
     assert (answer["gap"], answer["applied"], answer["done"]) == (True, 1, False)
     order = book.signed("POST", "/api/v3/order", symbol=SYMBOL, side="BUY", type="MARKET", quantity="1")
-    assert (order["status"], order["fills"]) == ("EXPIRED", [])
+    assert (order["status"], order["fills"]) == ("NEW", [])
     assert post(diff(16, 16, [["99.96", "1"]], []))["gap"] is False
     assert post(snapshot(14, [["99.90", "2"]], [["100.10", "1"]]))["gap"] is False
     depth = book.public(f"/api/v3/depth?symbol={SYMBOL}")
     assert (depth["lastUpdateId"], depth["bids"][0][0]) == (16, "99.96000000")
+    assert [one["price"] for one in book.account()["trades"]] == ["100.1"]
 
 
 def test_events_stop_where_someone_must_answer(book: PaperVenue) -> None:

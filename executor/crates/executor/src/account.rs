@@ -19,7 +19,7 @@ use crate::journaling::{Batch, Then, Writer};
 use crate::lease::Lease;
 use crate::message::{Done, Message, Waiter, Wake};
 use crate::row::Row;
-use crate::rows::rows_of;
+use crate::rows::{holdings, rows_of};
 use crate::sink::Outbox;
 use crate::state::{Applied, State};
 use crate::watching::Watch;
@@ -36,13 +36,16 @@ pub struct Account {
     journal: Writer,
     outbox: Outbox,
     pub batch: Batch,
-    rows: Vec<Row>,
+    /// What this turn has recorded, until its rows are made: after the requests have left.
+    recorded: Vec<(Entry, Applied)>,
+    /// Balances or positions have been told: their rows are to be written anew.
+    pub are_holdings_new: bool,
     pub inbox: UnboundedSender<Message>,
     pub pings: UnboundedSender<u64>,
     pub waiting: HashMap<Uuid, Vec<Waiter>>,
     /// Entries whose protection is to be looked at before this turn ends: all fills of a turn share one order.
     pub unguarded: Vec<Uuid>,
-    /// Of orders that are being replaced: how much the venue says that they have executed.
+    /// How much the venue says that orders have executed, where not all of their fills are known yet.
     pub told_executed: HashMap<Uuid, Decimal>,
     /// Requests to the venue that have not been answered.
     pub in_flight: usize,
@@ -121,7 +124,8 @@ impl Account {
             journal: around.journal,
             outbox: around.outbox,
             batch: Batch::default(),
-            rows: Vec::new(),
+            recorded: Vec::new(),
+            are_holdings_new: false,
             inbox,
             pings,
             waiting: HashMap::new(),
@@ -226,7 +230,7 @@ impl Account {
             Ok(bytes) => self.batch.records.push(bytes),
             Err(error) => unreachable!("a fact is always JSON: {error}"),
         }
-        self.rows.extend(rows_of(&self.state, self.exchange, &entry, &applied));
+        self.recorded.push((entry, applied));
         applied
     }
 
@@ -241,21 +245,23 @@ impl Account {
     }
 
     fn commit(&mut self) {
-        let rows = std::mem::take(&mut self.rows);
-        if !rows.is_empty() {
-            self.outbox.push(self.state.facts, rows);
-        }
         if !self.batch.is_empty() {
             self.journal.write(std::mem::take(&mut self.batch));
         }
-    }
-
-    pub fn also(&mut self, rows: Vec<Row>) {
-        self.rows.extend(rows);
+        let mut rows: Vec<Row> = Vec::new();
+        for (entry, applied) in self.recorded.drain(..) {
+            rows.extend(rows_of(&self.state, self.exchange, &entry, &applied));
+        }
+        if std::mem::take(&mut self.are_holdings_new) {
+            rows.extend(holdings(&self.state));
+        }
+        if !rows.is_empty() {
+            self.outbox.push(self.state.facts, rows);
+        }
     }
 
     pub fn sink_pending(&self) -> usize {
-        self.outbox.pending() + self.rows.len()
+        self.outbox.pending() + self.recorded.len()
     }
 
     /// Sends something to the venue once the journal holds why; the answer comes back as a message.

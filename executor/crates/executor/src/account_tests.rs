@@ -80,6 +80,19 @@ impl Desk {
         serde_json::to_value(snapshot).unwrap()
     }
 
+    /// Once nothing works that is being cancelled.
+    async fn settled(&self) -> Value {
+        for _ in 0..100 {
+            let snapshot = self.drain().await;
+            let works = |order: &Value| order["type"] != "limit" || order["price"] != "45000";
+            if snapshot["open_orders"].as_array().unwrap().iter().all(works) {
+                return snapshot;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the old order still works");
+    }
+
     async fn tick(&self, price: i64) -> Value {
         self.venue.tick(price);
         self.drain().await
@@ -237,6 +250,37 @@ async fn a_stop_that_would_trigger_closes_the_short_at_market_and_takes_its_targ
 }
 
 #[tokio::test]
+async fn an_exit_that_ends_unfilled_is_tried_again() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.inner().last = decimal("48500");
+    desk.venue.inner().is_dry = true;
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    let snapshot = desk.drain().await;
+    assert_eq!(snapshot["unprotected"][0]["quantity"], "1");
+    desk.venue.inner().is_dry = false;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let snapshot = desk.drain().await;
+    assert_eq!((&snapshot["unprotected"], desk.venue.inner().held), (&json!([]), Decimal::ZERO));
+}
+
+#[tokio::test]
+async fn what_was_closed_by_hand_is_not_protected_again() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), decimal("0.4"));
+    desk.drain().await;
+    desk.place("sell", "market", "0.4", json!({"reduce_only": true})).await;
+    desk.drain().await;
+    // The venue ends what has nothing left to reduce, as the price reaches it.
+    desk.tick(48_000).await;
+    desk.asked();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let snapshot = desk.drain().await;
+    assert_eq!((desk.asked(), &snapshot["unprotected"]), (Vec::new(), &json!([])));
+}
+
+#[tokio::test]
 async fn a_refused_target_leaves_the_stop_to_protect() {
     let desk = Desk::new(Market::Swap, NOTHING).await;
     let entry = desk.place("buy", "limit", "1", bracket()).await;
@@ -349,6 +393,76 @@ async fn a_venue_that_holds_trailing_stops_gets_them_as_they_are() {
     desk.place("buy", "market", "1", json!({})).await;
     desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
     assert_eq!(desk.venue.working(), ["trailing_stop sell 1"]);
+}
+
+// --- replace
+
+/// Begins to replace the order while cancels are lost, and lets another command come in between.
+async fn replaced_while(desk: &Desk, old: &Answer, between: &str, payload: Value) -> (Answer, Value) {
+    desk.venue.inner().loses_cancels = true;
+    let replacing = desk.command("replace", json!({"order_id": old.command_id, "price": "46000"}));
+    let disturbing = async {
+        let answer = desk.command(between, payload).await;
+        desk.venue.inner().loses_cancels = false;
+        answer
+    };
+    let (replaced, _) = tokio::join!(replacing, disturbing);
+    (replaced, desk.settled().await)
+}
+
+#[tokio::test]
+async fn what_cancels_the_old_order_cancels_what_was_to_follow() {
+    for (between, payload, code) in [
+        ("cancel_all", json!({}), "unknown_order"),
+        ("flatten", json!({}), "unknown_order"),
+        ("kill", json!({}), "unknown_order"),
+    ] {
+        let desk = Desk::new(Market::Spot, PAIRS).await;
+        let old = desk.place("buy", "limit", "1", json!({"price": "45000"})).await;
+        let (replaced, snapshot) = replaced_while(&desk, &old, between, payload).await;
+        assert_eq!(replaced.code, code, "{between}: {}", replaced.message);
+        assert_eq!(snapshot["open_orders"], json!([]), "{between}");
+        assert_eq!(desk.venue.working(), Vec::<String>::new(), "{between}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_cancel_is_repeated_and_the_new_order_follows() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    let old = desk.place("buy", "limit", "1", json!({"price": "45000"})).await;
+    let (replaced, _) = replaced_while(&desk, &old, "set_limits", json!({"max_open_orders": 1})).await;
+    assert_eq!(replaced.code, "accepted", "its own place counts for the one that follows: {}", replaced.message);
+    assert_eq!(desk.venue.working(), ["limit buy 1 at 46000"]);
+}
+
+#[tokio::test]
+async fn what_fills_while_the_cancel_is_under_way_is_not_bought_again() {
+    let desk = Desk::new(Market::Spot, PAIRS).await;
+    let old = desk.place("buy", "limit", "1", json!({"price": "45000"})).await;
+    // The venue has executed a part of it, and tells only with the cancel.
+    let sink = std::mem::take(&mut desk.venue.inner().sink);
+    desk.venue.fill(&client_id(&old), decimal("0.3"));
+    desk.venue.inner().sink = sink;
+    let replaced = desk.command("replace", json!({"order_id": old.command_id, "price": "46000"})).await;
+    assert_eq!(replaced.code, "accepted", "{}", replaced.message);
+    assert_eq!(desk.venue.working(), ["limit buy 0.7 at 46000"]);
+}
+
+#[tokio::test]
+async fn what_a_stop_had_sold_while_it_was_taken_back_is_not_sold_again() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    desk.drain().await;
+    desk.asked();
+    // The venue has executed a part of the stop, and tells only with the cancel.
+    let stop = ids::client_order_id(ids::stop_leg(entry.command_id.unwrap(), 1));
+    let sink = std::mem::take(&mut desk.venue.inner().sink);
+    desk.venue.fill(&stop, decimal("0.3"));
+    desk.venue.inner().sink = sink;
+    let snapshot = desk.tick(52_000).await;
+    assert_eq!(desk.asked(), ["cancel stop_loss sell 0.7 at 49000", "place market sell 0.7"]);
+    assert_eq!((&snapshot["unprotected"], desk.venue.inner().held), (&json!([]), Decimal::ZERO));
 }
 
 // --- many pieces

@@ -30,6 +30,7 @@ impl State {
             self.cancelling.remove(&id);
         }
         follow(&mut self.trailing, &mut self.rewatch, tracked);
+        let status = tracked.status;
         let mut realized_pnl = None;
         if let Event::Fill(fill) = event
             && tracked.trades.len() > trades
@@ -43,7 +44,7 @@ impl State {
                 self.group(entry, n, |group| group.gone += fill.quantity);
             }
         }
-        Applied { outcome: Some(outcome), realized_pnl }
+        Applied { outcome: Some(outcome), status: Some(status), realized_pnl, ..Applied::default() }
     }
 
     fn book(&mut self, id: Uuid, symbol: &str, side: Side, fill: &Fill) -> Option<Decimal> {

@@ -2,7 +2,7 @@
 
 use orders::exposure::Exposure;
 use orders::protection::{self, Group};
-use orders::{Market, Order, Tracked};
+use orders::{Market, Order, Side, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -48,6 +48,15 @@ impl State {
         spot.and_then(|rules| self.total(&rules.base)).unwrap_or_else(|| self.booked(symbol))
     }
 
+    /// Whether a position is held on the side of this entry: without one there is nothing to protect.
+    pub fn is_on_side(&self, entry: &Order) -> bool {
+        let held = self.held(&entry.symbol);
+        match entry.side {
+            Side::Buy => held > Decimal::ZERO,
+            Side::Sell => held < Decimal::ZERO,
+        }
+    }
+
     pub fn total(&self, asset: &str) -> Option<Decimal> {
         if self.balances.is_empty() {
             return None;
@@ -84,29 +93,34 @@ impl State {
 
     /// Entries whose fills lack protection that was asked for, and how much of them.
     pub fn unprotected(&mut self) -> Vec<(Uuid, Decimal)> {
+        let guarded = std::mem::take(&mut self.guarded);
         let mut found = Vec::new();
-        let mut settled = Vec::new();
-        for entry in &self.guarded {
-            let Some(tracked) = self.orders.get(entry) else { continue };
-            let Some(rules) = self.rules.get(&tracked.order.symbol) else { continue };
-            let legs = |n: u32| -> Vec<&Tracked> {
-                let legs = self.group_legs.get(&(*entry, n)).into_iter().flatten();
-                legs.filter_map(|leg| self.orders.get(leg)).collect()
-            };
-            let groups = self.groups_of(*entry);
-            let quantity = protection::unprotected(tracked, groups, rules, legs);
-            if quantity.is_zero() {
-                let works = groups.iter().flat_map(|group| legs(group.n)).any(Tracked::is_working);
-                if !works && !tracked.is_working() {
-                    settled.push(*entry);
-                }
-            } else if self.held(&tracked.order.symbol).abs() >= rules.step {
-                found.push((*entry, quantity));
+        for entry in guarded {
+            let quantity = self.unprotected_of(entry);
+            found.extend(quantity.filter(|quantity| !quantity.is_zero()).map(|quantity| (entry, quantity)));
+            // One whose legs and fills have all come to their end needs no further look.
+            if quantity.is_some() || self.orders.get(&entry).is_some_and(Tracked::is_working) {
+                self.guarded.insert(entry);
             }
         }
-        for entry in settled {
-            self.guarded.remove(&entry);
-        }
         found
+    }
+
+    /// How much of an entry's fills lacks protection that was asked for; `None` once nothing is left to protect or protected.
+    pub fn unprotected_of(&self, entry: Uuid) -> Option<Decimal> {
+        let tracked = self.orders.get(&entry)?;
+        let Some(rules) = self.rules.get(&tracked.order.symbol) else { return Some(Decimal::ZERO) };
+        let legs = |n: u32| -> Vec<&Tracked> {
+            let legs = self.group_legs.get(&(entry, n)).into_iter().flatten();
+            legs.filter_map(|leg| self.orders.get(leg)).collect()
+        };
+        let groups = self.groups_of(entry);
+        let quantity = protection::unprotected(tracked, groups, rules, legs);
+        let works = || groups.iter().flat_map(|group| legs(group.n)).any(Tracked::is_working);
+        if quantity.is_zero() {
+            return works().then_some(quantity);
+        }
+        // What is not held any more needs no protection.
+        Some(if self.held(&tracked.order.symbol).abs() >= rules.step { quantity } else { Decimal::ZERO })
     }
 }

@@ -25,13 +25,17 @@ pub struct Inner {
     pub orders: BTreeMap<String, VenueOrder>,
     /// Requests that change something, in words.
     pub asked: Vec<String>,
+    /// Nobody trades: market orders expire.
+    pub is_dry: bool,
+    /// Cancels get no answer, and do nothing.
+    pub loses_cancels: bool,
     /// Refuses the next order of this kind.
     pub refuse: Option<(Kind, VenueError)>,
     pub last: Decimal,
     pub held: Decimal,
     trades: Vec<VenueTrade>,
     pairs: Vec<[String; 2]>,
-    sink: Option<Arc<Sink>>,
+    pub sink: Option<Arc<Sink>>,
     prices: Option<PriceSink>,
     wanted: HashSet<String>,
 }
@@ -41,6 +45,8 @@ impl ModelVenue {
         let inner = Inner {
             orders: BTreeMap::new(),
             asked: Vec::new(),
+            is_dry: false,
+            loses_cancels: false,
             refuse: None,
             last: Decimal::from(50_000),
             held: Decimal::ZERO,
@@ -173,7 +179,7 @@ impl Inner {
         if market == Market::Swap && order.reduce_only {
             quantity = quantity.min((-signed * self.held).max(Decimal::ZERO));
         }
-        if quantity.is_zero() {
+        if quantity.is_zero() || self.is_dry && order.kind == Kind::Market {
             order.status = Status::Expired;
             return vec![report(order, None)];
         }
@@ -282,6 +288,9 @@ impl Venue for ModelVenue {
         Box::pin(async move {
             let mut inner = self.inner();
             let order = inner.find(client_order_id)?;
+            if inner.loses_cancels {
+                return Err(VenueError::Lost("no answer".into()));
+            }
             inner.asked.push(format!("cancel {}", words(&order)));
             if !works(&order) {
                 return Err(VenueError::Refused { reason: Reason::NoSuchOrder, code: -2, message: "unknown".into() });

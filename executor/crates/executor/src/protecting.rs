@@ -2,7 +2,7 @@
 
 use orders::guards::{Refusal, approve_exit, approve_oco};
 use orders::protection::{self, Failure, Form, Group, Next};
-use orders::{Kind, Oco, Order, Status, SymbolRules, Tracked, ids};
+use orders::{Kind, Market, Oco, Order, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::VenueError;
@@ -30,6 +30,9 @@ impl Account {
             return;
         }
         let Some(rules) = self.state.rules.get(&tracked.order.symbol).cloned() else { return };
+        if rules.market == Market::Swap && !self.state.is_on_side(&tracked.order) {
+            return;
+        }
         let pairs = self.venue.holds().oco;
         let Some(next) = protection::next(tracked, self.state.groups_of(entry), &rules, pairs, again) else { return };
         let legs = legs(tracked, &next, pairs);
@@ -93,7 +96,7 @@ impl Account {
             .collect();
         let legs = closing.iter().filter_map(|(n, _)| self.state.group_legs.get(&(entry, *n))).flatten();
         let mut orders = legs.filter_map(|leg| self.state.orders.get(leg));
-        if orders.any(Tracked::is_working) {
+        if orders.any(|leg| leg.is_working() || self.is_short(leg)) {
             return;
         }
         for (n, failure) in closing {
@@ -136,9 +139,20 @@ impl Account {
         {
             self.take_back_if_working(other);
         }
-        if self.state.groups_of(entry).iter().any(|group| group.n == n && group.closing.is_some()) {
+        let Some(group) = self.state.groups_of(entry).iter().find(|group| group.n == n) else { return };
+        if group.closing.is_some() {
             self.unguarded.push(entry);
+        } else if status == Status::Expired && group.stands_for_something() && !self.works(entry, n) {
+            // The venue let it end unfilled: a market order without a counterpart, a list that met an order of ours.
+            self.group_failed(entry, n, Failure::NotSent);
+            self.wake_in(RETRY, Wake::Protect { entry });
         }
+    }
+
+    /// Whether an order of the group works.
+    fn works(&self, entry: Uuid, n: u32) -> bool {
+        let legs = self.state.group_legs.get(&(entry, n)).into_iter().flatten();
+        legs.filter_map(|leg| self.state.orders.get(leg)).any(Tracked::is_working)
     }
 
     /// A protective order was refused, or never arrived: what that means for its group. Told of before the order is rejected, so that
@@ -202,8 +216,7 @@ impl Account {
     }
 
     fn warn_if_unprotected(&mut self, entry: Uuid) {
-        let found = self.state.unprotected().into_iter().find(|(id, _)| *id == entry);
-        if let Some((_, quantity)) = found {
+        if let Some(quantity) = self.state.unprotected_of(entry).filter(|quantity| !quantity.is_zero()) {
             tracing::error!(account = %self.state.account, %entry, %quantity, "UNPROTECTED: no stop or target could be placed for what is held");
         }
     }

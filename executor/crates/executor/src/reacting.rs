@@ -12,7 +12,6 @@ use venues::{Balance, Report, StreamEvent};
 use crate::account::Account;
 use crate::fact::{Asked, Fact};
 use crate::message::{Done, Message, Wake};
-use crate::rows;
 
 /// Between attempts of something that must happen and could not be sent.
 pub const RETRY: Duration = Duration::from_secs(1);
@@ -138,6 +137,12 @@ impl Account {
         }
         if is_fill {
             self.fills += 1;
+            if !self.is_short(tracked) {
+                self.told_executed.remove(&order_id);
+            }
+            if let Some((entry, _)) = self.state.legs.get(&order_id).filter(|_| status.is_terminal()) {
+                self.unguarded.push(*entry);
+            }
             if guarded {
                 self.unguarded.push(order_id);
             }
@@ -238,7 +243,7 @@ impl Account {
             *self.balance_changes.entry(asset.clone()).or_default() += 1;
             self.state.balances.insert(asset, balance);
         }
-        self.also(rows::holdings(&self.state));
+        self.are_holdings_new = true;
     }
 
     /// Takes over an order's state at the venue, and asks for trades that it implies.

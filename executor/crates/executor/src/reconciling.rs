@@ -16,7 +16,6 @@ use crate::fact::Fact;
 use crate::gathering::{Gathered, gather};
 use crate::message::{Message, Wake};
 use crate::reacting::RETRY;
-use crate::rows;
 
 impl Account {
     pub fn start_gathering(&mut self) {
@@ -140,11 +139,11 @@ impl Account {
         if !self.ready || !differences.is_empty() {
             self.record(Fact::Reconciled { differences });
         }
-        self.also(rows::holdings(&self.state));
-        self.continue_replacements();
+        self.are_holdings_new = true;
         if !std::mem::replace(&mut self.ready, true) {
             tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
         }
+        self.continue_replacements();
     }
 
     /// The venue is right about what is held.

@@ -110,17 +110,22 @@ impl Account {
 
     /// The venue has said how much of an order it has executed: until those fills are known, the rest is not.
     pub fn executed(&mut self, order_id: Uuid, quantity: Decimal) {
-        if self.state.replacing.contains_key(&order_id) {
+        if self.state.orders.get(&order_id).is_some_and(|tracked| tracked.filled < quantity) {
             let most = self.told_executed.entry(order_id).or_default();
             *most = quantity.max(*most);
         }
+    }
+
+    /// Whether fills of this order are still to be told.
+    pub fn is_short(&self, order: &Tracked) -> bool {
+        self.told_executed.get(&order.order.id).is_some_and(|told| order.filled < *told)
     }
 
     /// Places what is to follow an order, once that is cancelled and all of its fills are known.
     pub fn continue_replacement(&mut self, old: Uuid) {
         let Some(replacement) = self.state.replacing.get(&old) else { return };
         let Some(tracked) = self.state.orders.get(&old) else { return };
-        let is_short = self.told_executed.get(&old).is_some_and(|told| tracked.filled < *told);
+        let is_short = self.is_short(tracked);
         let must_wait =
             replacement.order.is_entry() && self.entries_wait().is_some() && tracked.status == Status::Cancelled;
         if tracked.is_working() || is_short || must_wait {
@@ -128,7 +133,6 @@ impl Account {
         }
         let verdict = refusal_by_old(tracked, replacement);
         let Replacement { order, asked, last, .. } = replacement.clone();
-        self.told_executed.remove(&old);
         match verdict.map_or_else(|| self.judge_rest(old, &order, last), Err) {
             Ok(approved) => {
                 if order.trail.is_some() {
@@ -158,7 +162,6 @@ impl Account {
         let id = order.id;
         self.record(Fact::Refused { order, asked, message: refusal.message.clone() });
         self.record(Fact::Replaced { old });
-        self.told_executed.remove(&old);
         self.answer(Answer::refused(Some(id), &refusal));
     }
 

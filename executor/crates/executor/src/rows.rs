@@ -12,14 +12,15 @@ use crate::state::{Applied, State};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `entry`, just applied to `state`, changes in Postgres.
+/// What `entry`, which has been applied to `state`, changes in Postgres. The state may be further on by now: a row of an order or a
+/// position is its newest, and an event's says what was true when it happened.
 pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &Applied) -> Vec<Row> {
     let mut rows = Vec::new();
     let account_event = |event_type: &'static str, reason: &str, details: Value| {
         Row::Event(Box::new(EventRow {
             session_id: None,
             order_id: None,
-            event_key: format!("{}:{event_type}:{}", state.account, state.facts),
+            event_key: format!("{}:{event_type}:{}", state.account, applied.facts),
             event_type,
             actor: "executor",
             version: VERSION,
@@ -129,7 +130,9 @@ pub fn holdings(state: &State) -> Vec<Row> {
 fn life_rows(state: &State, order_id: Uuid, event: &Event, applied: &Applied) -> Vec<Row> {
     let Some(tracked) = state.orders.get(&order_id) else { return Vec::new() };
     let mut rows = Vec::new();
-    let status = tracked.status.name();
+    let status = applied.status.unwrap_or(tracked.status);
+    let is_working = !status.is_terminal();
+    let status = status.name();
     let of_venue = |event_type, trade: Option<&str>, reason: &str, details| {
         order_event(state, order_id, event_type, trade, "venue", reason, details)
     };
@@ -153,7 +156,7 @@ fn life_rows(state: &State, order_id: Uuid, event: &Event, applied: &Applied) ->
             let details =
                 json!({"quantity": fill.quantity, "price": fill.price, "fee": fill.fee, "fee_asset": fill.fee_asset});
             rows.extend(of_venue(
-                if tracked.is_working() { "partially_filled" } else { status },
+                if is_working { "partially_filled" } else { status },
                 Some(&fill.trade_id),
                 "trade",
                 details,

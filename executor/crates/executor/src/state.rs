@@ -6,7 +6,7 @@ use orders::exposure::Workload;
 use orders::position::Position;
 use orders::protection::{Form, Group};
 use orders::reconcile::{Seen, VenuePosition};
-use orders::{Event, Limits, Order, Outcome, SymbolRules, Tracked};
+use orders::{Event, Limits, Order, Outcome, Status, SymbolRules, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::Balance;
@@ -101,8 +101,12 @@ pub struct Flattening {
 }
 
 /// What applying a fact brought to light.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Applied {
+    /// How many facts there were with it.
+    pub facts: u64,
+    /// The order's, after it.
+    pub status: Option<Status>,
     pub outcome: Option<Outcome>,
     pub realized_pnl: Option<Decimal>,
 }
@@ -150,7 +154,7 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) -> Applied {
         self.facts += 1;
         let at_ms = entry.at_ms;
-        let mut applied = Applied::default();
+        let mut applied = Applied { facts: self.facts, ..Applied::default() };
         match &entry.fact {
             Fact::Command(_) | Fact::Reconciled { .. } | Fact::TurnedAway { .. } => {}
             Fact::Placed { order, asked } => {
@@ -168,7 +172,9 @@ impl State {
                 tracked.apply(&Event::Rejected { message: message.clone() });
                 self.keep(tracked, asked, at_ms);
             }
-            Fact::Event { order_id, event, latency_us } => applied = self.happen(*order_id, event, *latency_us, at_ms),
+            Fact::Event { order_id, event, latency_us } => {
+                applied = Applied { facts: self.facts, ..self.happen(*order_id, event, *latency_us, at_ms) };
+            }
             Fact::Group { entry, n, form, quantity, legs } => {
                 let groups = self.groups.entry(*entry).or_default();
                 groups.iter_mut().for_each(|group| group.answered = group.failure.is_some());

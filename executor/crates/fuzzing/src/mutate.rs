@@ -47,7 +47,7 @@ impl Random {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -57,7 +57,7 @@ impl Random {
 
     /// Below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap_or_default()
+        usize::try_from(self.draw() % end as u64).unwrap_or_default()
     }
 }
 
@@ -71,15 +71,15 @@ pub fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 
 fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Random) {
     if input.is_empty() {
-        input.push(random.next() as u8);
+        input.push(random.draw() as u8);
         return;
     }
     let at = random.below(input.len());
     let end = at + random.below(input.len() - at) + 1;
     match random.below(10) {
         0 => input[at] ^= 1 << random.below(8),
-        1 => input[at] = random.next() as u8,
-        2 => input.insert(at, random.next() as u8),
+        1 => input[at] = random.draw() as u8,
+        2 => input.insert(at, random.draw() as u8),
         3 => drop(input.drain(at..end)),
         4 => input.truncate(at),
         5 => {

@@ -67,13 +67,14 @@ impl Group {
         if self.failure.is_none() { self.quantity } else { self.gone.min(self.quantity) }
     }
 
+    /// Nobody has given it up, and it has not closed all that it stands for.
+    pub fn stands_for_something(&self) -> bool {
+        self.failure.is_none() && !self.released && self.gone < self.quantity
+    }
+
     /// It stands by itself, and there is something left for it to do.
     pub fn stands(&self) -> bool {
-        self.failure.is_none()
-            && self.closing.is_none()
-            && !self.released
-            && self.form != Form::Exit
-            && self.gone < self.quantity
+        self.stands_for_something() && self.closing.is_none() && self.form != Form::Exit
     }
 }
 
@@ -101,7 +102,7 @@ pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool,
     let is_passed = |(form, failure): (Form, Failure)| {
         form != Form::Exit && matches!(failure, Failure::WouldTrigger | Failure::TargetReached)
     };
-    let form = match failures.clone().last() {
+    let form = match failures.clone().next_back() {
         _ if failures.clone().any(is_passed) => Form::Exit,
         None | Some((_, Failure::Merged)) => first,
         Some((form, Failure::NotSent)) => form,

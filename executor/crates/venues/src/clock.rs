@@ -17,6 +17,11 @@ impl Clock {
         now_ms() + self.offset_ms.load(Ordering::Relaxed)
     }
 
+    /// The venue's clock less ours; 0 before it has been measured.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
     /// The venue said `venue_ms` in answer to a question asked at `asked_ms`.
     pub fn measured(&self, asked_ms: i64, venue_ms: i64) {
         let offset = venue_ms - (asked_ms + now_ms()) / 2;

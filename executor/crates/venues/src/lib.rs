@@ -30,7 +30,6 @@ mod request;
 mod scripted;
 #[cfg(test)]
 mod told;
-#[allow(dead_code)] // Binance reads the rest of it
 mod unified;
 
 pub use connect::{Access, AddressError, Protocol, connect};

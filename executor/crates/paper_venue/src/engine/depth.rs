@@ -167,6 +167,14 @@ impl Depth {
         levels.get(&price).copied().unwrap_or_default()
     }
 
+    /// The price lies within what is told of its side: a snapshot ends somewhere, and behind that nothing is known.
+    pub(crate) fn knows(&self, side: Side, price: Decimal) -> bool {
+        match side {
+            Side::Buy => self.bids.first_key_value().is_some_and(|(&worst, _)| price >= worst),
+            Side::Sell => self.asks.last_key_value().is_some_and(|(&worst, _)| price <= worst),
+        }
+    }
+
     pub(crate) fn take(&mut self, side: Side, price: Decimal, quantity: Decimal) {
         let levels = if side == Side::Buy { &mut self.bids } else { &mut self.asks };
         if let Some(level) = levels.get_mut(&price) {

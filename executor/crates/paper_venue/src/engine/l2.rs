@@ -36,7 +36,11 @@ impl Venue {
             self.clock_ms = self.clock_ms.max(time_ms);
         }
         let gap = match tick {
-            Tick::Snapshot(snapshot) => self.book_changed(market, |depth| depth.begin(snapshot)) == Applied::Gap,
+            Tick::Snapshot(snapshot) => {
+                let applied = self.book_changed(market, |depth| depth.begin(snapshot));
+                self.arrivals(market, self.clock_ms);
+                applied == Applied::Gap
+            }
             Tick::Diff(diff) => {
                 let before = self.depth(market).map_or(0, |depth| depth.last);
                 let applied = self.book_changed(market, |depth| depth.apply(diff));
@@ -76,10 +80,7 @@ impl Venue {
             self.markets[market].last_price = Some(bid);
         }
         for id in self.resting(market) {
-            let order = self.order(id);
-            let displayed = self
-                .depth(market)
-                .map_or(Decimal::ZERO, |depth| depth.level(order.side, order.price.unwrap_or_default()).quantity);
+            let displayed = self.displayed(id);
             let order = self.order_mut(id);
             order.ahead = order.ahead.map(|ahead| ahead.min(displayed));
         }
@@ -105,11 +106,19 @@ impl Venue {
         resting
     }
 
-    /// An order leaves its sender: it arrives at once, or after the latency.
+    /// The quantity displayed at the order's own price; endless where nothing is told of it.
+    fn displayed(&self, id: OrderId) -> Decimal {
+        let order = self.order(id);
+        let (side, price) = (order.side, order.price.unwrap_or_default());
+        let depth = self.depth(order.market).filter(|depth| depth.knows(side, price));
+        depth.map_or(Decimal::MAX, |depth| depth.level(side, price).quantity)
+    }
+
+    /// An order leaves its sender: it arrives at once, or after the latency. No order meets a void book: it waits.
     pub(crate) fn send(&mut self, id: OrderId) {
         let market = self.order(id).market;
         let latency_ms = self.latency_ms();
-        if latency_ms == 0 {
+        if latency_ms == 0 && self.depth(market).is_some_and(|depth| depth.whole) {
             self.arrive(id);
         } else {
             let at_ms = self.clock_ms + latency_ms;
@@ -119,7 +128,8 @@ impl Venue {
 
     fn arrivals(&mut self, market: usize, time_ms: i64) {
         while let Some(&(at_ms, id)) = self.markets[market].arriving.front() {
-            if at_ms > time_ms {
+            let whole = self.depth(market).is_some_and(|depth| depth.whole);
+            if at_ms > time_ms || !whole {
                 break;
             }
             self.markets[market].arriving.pop_front();
@@ -144,7 +154,7 @@ impl Venue {
         }
         self.in_units_of_the_book(id);
         let order = self.order(id);
-        let (kind, time_in_force, side) = (order.kind, order.time_in_force, order.side);
+        let (kind, time_in_force) = (order.kind, order.time_in_force);
         let crosses = self.reachable(id) > Decimal::ZERO;
         let refused = (kind == Kind::LimitMaker && crosses)
             || (time_in_force == TimeInForce::Fok && self.reachable(id) < order.remaining());
@@ -157,9 +167,7 @@ impl Venue {
         }
         let rests = order.price.is_some() && time_in_force == TimeInForce::Gtc && !refused;
         if rests {
-            let price = order.price.unwrap_or_default();
-            let ahead = self.depth(market).map_or(Decimal::ZERO, |depth| depth.level(side, price).quantity);
-            self.order_mut(id).ahead = Some(ahead);
+            self.order_mut(id).ahead = Some(self.displayed(id));
         } else {
             let account = self.order(id).account;
             self.expire(id);

@@ -34,6 +34,8 @@ pub(crate) async fn serve(
 ) {
     let (mut sink, mut stream) = socket.split();
     let mut stopping = shared.stopping.clone();
+    let stop = stopped(&mut stopping);
+    tokio::pin!(stop);
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent = 0;
@@ -95,7 +97,7 @@ pub(crate) async fn serve(
                     break;
                 }
             }
-            () = stopped(&mut stopping) => break,
+            () = &mut stop => break,
         }
         if outbox.has_overflowed() {
             tracing::warn!(connection = outbox.id, "a reader was too slow; its connection is closed");

@@ -32,8 +32,11 @@ pub(crate) fn result(venue: &Venue, order: &Order) -> Value {
 /// As a new order's answer with `newOrderRespType=FULL`.
 pub(crate) fn full(venue: &Venue, account: usize, order: &Order) -> Value {
     let mut report = result(venue, order);
-    let trades = venue.accounts[account].trades.iter().filter(|trade| trade.order == order.id);
-    report["fills"] = trades
+    // It has just come: its trades are the account's last.
+    let trades = &venue.accounts[account].trades;
+    let own = trades.iter().rev().take_while(|trade| trade.order == order.id).count();
+    report["fills"] = trades[trades.len() - own..]
+        .iter()
         .map(|trade| {
             json!({
                 "price": fixed8(trade.price), "qty": fixed8(trade.quantity), "commission": fixed8(trade.fee),

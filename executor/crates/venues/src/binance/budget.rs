@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::HeaderMap;
 
 use super::symbols::{Interval, RateLimitBody, RateLimitKind};
-use crate::VenueError;
+use crate::{Budget as Share, VenueError};
 
 /// Entries stop here; the rest is for cancels, protection and questions.
 const ENTRY_SHARE: f64 = 0.8;
@@ -91,6 +91,24 @@ impl Budget {
             return Some("the venue's rate budget is nearly used up; the rest is kept for exits".into());
         }
         None
+    }
+
+    /// What is used of each, while the window it was told of lasts.
+    pub fn shares(&self) -> Vec<Share> {
+        let used = self.used();
+        let share = |name, count: Option<(u32, Instant)>, limit: u32, window: Duration| {
+            let lately = count.filter(|(_, at)| at.elapsed() < window).map_or(0, |(count, _)| count);
+            Share { name, used: lately, limit }
+        };
+        vec![
+            share("weight_1m", used.weight, used.weight_limit.unwrap_or(WEIGHT_A_MINUTE), Duration::from_secs(60)),
+            share(
+                "orders_10s",
+                used.orders,
+                used.orders_limit.unwrap_or(ORDERS_IN_TEN_SECONDS),
+                Duration::from_secs(10),
+            ),
+        ]
     }
 
     fn used(&self) -> std::sync::MutexGuard<'_, Used> {

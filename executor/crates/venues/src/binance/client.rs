@@ -17,9 +17,9 @@ use crate::{Reason, VenueError};
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
-pub struct ErrorBody {
-    pub code: i64,
-    pub msg: String,
+struct ErrorBody {
+    code: i64,
+    msg: String,
 }
 
 /// The code of a refused timestamp.

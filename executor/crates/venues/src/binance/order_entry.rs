@@ -1,7 +1,7 @@
 //! Order entry over the WebSocket API: a connection of its own, answers matched to requests by id. What is in flight when it ends is
 //! lost, never sent again; what never left goes over REST.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
-use super::client::{DEFAULT_WAIT, ErrorBody, classify};
+use super::client::{DEFAULT_WAIT, classify};
 use super::symbols::RateLimitBody;
 use crate::VenueError;
 use crate::conversation::{Socket, dial};
@@ -96,7 +96,7 @@ pub async fn run(account: Arc<Account>) {
                     account: Arc::clone(&account),
                     socket,
                     requests,
-                    in_flight: HashMap::new(),
+                    in_flight: BTreeMap::new(),
                     last_id: 0,
                     ageing: Some(ageing),
                 };
@@ -120,7 +120,7 @@ struct Connection {
     account: Arc<Account>,
     socket: Socket,
     requests: UnboundedReceiver<Request>,
-    in_flight: HashMap<u64, InFlight>,
+    in_flight: BTreeMap<u64, InFlight>,
     last_id: u64,
     /// Told once that a successor is wanted.
     ageing: Option<oneshot::Sender<()>>,
@@ -128,7 +128,7 @@ struct Connection {
 
 struct InFlight {
     reply: oneshot::Sender<Result<Answered, VenueError>>,
-    written: std::time::Instant,
+    written: Instant,
 }
 
 #[derive(Deserialize)]
@@ -146,27 +146,30 @@ struct AnswerBody<'a> {
 }
 
 #[derive(Deserialize)]
-struct EventBody {
-    e: String,
+struct ErrorBody {
+    code: i64,
+    msg: String,
+    data: Option<WaitBody>,
 }
 
 /// Where a 429 or 418 says until when.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WaitBody {
-    error: WaitError,
+    server_time: Option<u64>,
+    retry_after: Option<u64>,
+}
+
+impl ErrorBody {
+    fn wait(&self) -> Option<Duration> {
+        let data = self.data.as_ref()?;
+        Some(Duration::from_millis(data.retry_after?.saturating_sub(data.server_time?)))
+    }
 }
 
 #[derive(Deserialize)]
-struct WaitError {
-    data: Option<WaitData>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WaitData {
-    server_time: u64,
-    retry_after: u64,
+struct EventBody {
+    e: String,
 }
 
 impl Connection {
@@ -177,7 +180,7 @@ impl Connection {
         while let Ok(request) = self.requests.try_recv() {
             let _ = request.reply.send(Err(VenueError::NotSent(reason.clone())));
         }
-        for (_, waiting) in self.in_flight.drain() {
+        for waiting in std::mem::take(&mut self.in_flight).into_values() {
             let _ = waiting.reply.send(Err(VenueError::Lost(reason.clone())));
         }
     }
@@ -192,7 +195,10 @@ impl Connection {
             if has_successor && self.in_flight.is_empty() {
                 return "succeeded by another".into();
             }
-            let next_check = (heard + KEEP_ALIVE).min(if self.ageing.is_some() { ends } else { heard + KEEP_ALIVE });
+            let oldest = self.in_flight.first_key_value().map(|(_, oldest)| oldest.written);
+            let overdue = oldest.map(|written| written + TIMEOUT);
+            let renewal = self.ageing.is_some().then_some(ends);
+            let next_check = [overdue, renewal].into_iter().flatten().fold(heard + KEEP_ALIVE, Instant::min);
             tokio::select! {
                 message = self.socket.next() => {
                     heard = Instant::now();
@@ -216,7 +222,11 @@ impl Connection {
                     None => has_successor = true,
                 },
                 () = sleep_until(next_check) => {
-                    if self.ageing.is_some() && Instant::now() >= ends {
+                    if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
+                        // Most likely nobody is there any more: what comes next must not be lost as well.
+                        return "an answer is overdue".into();
+                    }
+                    if renewal.is_some_and(|renewal| renewal <= Instant::now()) {
                         self.grow_old();
                         continue;
                     }
@@ -245,7 +255,7 @@ impl Connection {
         let id = self.last_id;
         let text = format!(r#"{{"id":{id},"method":"{}","params":{}}}"#, request.method, request.params);
         let written = self.write_text(text).await;
-        let waiting = InFlight { reply: request.reply, written: std::time::Instant::now() };
+        let waiting = InFlight { reply: request.reply, written: Instant::now() };
         self.in_flight.insert(id, waiting);
         written
     }
@@ -271,19 +281,17 @@ impl Connection {
         self.account.budget.learn(&answer.rate_limits);
         let Some(waiting) = answer.id.and_then(|id| self.in_flight.remove(&id)) else { return Ok(()) };
         let result = match (answer.status, answer.result, answer.error) {
-            (200, Some(result), _) => Ok(Answered { result: result.to_owned(), written: waiting.written }),
-            (status @ (429 | 418), ..) => Err(self.account.budget.block(wait_told(text), status == 418)),
+            (200, Some(result), _) => Ok(Answered { result: result.to_owned(), written: waiting.written.into_std() }),
+            (status @ (429 | 418), _, error) => {
+                let told = error.and_then(|error| error.wait()).unwrap_or(DEFAULT_WAIT);
+                Err(self.account.budget.block(told, status == 418))
+            }
             (status, _, Some(error)) if status < 500 => Err(classify(error.code, error.msg)),
             (status, ..) => Err(VenueError::Lost(format!("the venue answered {status}"))),
         };
         let _ = waiting.reply.send(result);
         Ok(())
     }
-}
-
-fn wait_told(text: &str) -> Duration {
-    let told = serde_json::from_str::<WaitBody>(text).ok().and_then(|body| body.error.data);
-    told.map_or(DEFAULT_WAIT, |data| Duration::from_millis(data.retry_after.saturating_sub(data.server_time)))
 }
 
 #[cfg(test)]

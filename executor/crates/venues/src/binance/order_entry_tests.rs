@@ -43,15 +43,21 @@ impl Desk {
     /// Starts order entry and takes its connection.
     async fn connected(&self) -> WebSocketStream<TcpStream> {
         tokio::spawn(run(Arc::clone(&self.account)));
-        let socket = self.next_connection().await;
-        while self.account.entry.lock().is_none() {
+        self.next_connection().await
+    }
+
+    /// Takes the next connection, and waits until orders go over it.
+    async fn next_connection(&self) -> WebSocketStream<TcpStream> {
+        let before = self.entrance();
+        let socket = accept_async(self.ws.accept().await.unwrap().0).await.unwrap();
+        while self.entrance().is_none_or(|now| before.as_ref().is_some_and(|before| now.same_channel(before))) {
             tokio::task::yield_now().await;
         }
         socket
     }
 
-    async fn next_connection(&self) -> WebSocketStream<TcpStream> {
-        accept_async(self.ws.accept().await.unwrap().0).await.unwrap()
+    fn entrance(&self) -> Option<UnboundedSender<Request>> {
+        self.account.entry.lock().clone()
     }
 
     fn cancel(&self, id: &'static str) -> tokio::task::JoinHandle<Result<Value, VenueError>> {
@@ -162,6 +168,24 @@ async fn errors_tell_a_refusal_from_an_open_outcome() {
 }
 
 #[tokio::test]
+async fn a_connection_that_owes_an_answer_for_too_long_is_given_up() {
+    let desk = Desk::open().await;
+    let mut socket = desk.connected().await;
+    let asked = desk.cancel("one");
+    heard(&mut socket).await;
+    tokio::time::pause();
+    tokio::time::advance(TIMEOUT + Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert!(matches!(asked.await.unwrap(), Err(VenueError::Lost(_))));
+    // The next one goes over a new connection.
+    let mut socket = timeout(Duration::from_secs(5), desk.next_connection()).await.expect("a new connection");
+    let second = desk.cancel("two");
+    let request = heard(&mut socket).await;
+    say(&mut socket, &json!({"id": request["id"], "status": 200, "result": "two"})).await;
+    assert_eq!(second.await.unwrap(), Ok(json!("two")));
+}
+
+#[tokio::test]
 async fn a_connection_that_the_venue_will_end_is_succeeded_before_it_ends() {
     let desk = Desk::open().await;
     let mut old = desk.connected().await;
@@ -169,19 +193,9 @@ async fn a_connection_that_the_venue_will_end_is_succeeded_before_it_ends() {
     let request = heard(&mut old).await;
     say(&mut old, &json!({"event": {"e": "serverShutdown", "E": 1}})).await;
     let mut new = desk.next_connection().await;
-    let asked = loop {
-        // Until the successor is in place the old one may still be asked.
-        let asked = desk.cancel("new");
-        tokio::select! {
-            request = heard(&mut new) => {
-                say(&mut new, &json!({"id": request["id"], "status": 200, "result": "new"})).await;
-                break asked;
-            }
-            request = heard(&mut old) => {
-                say(&mut old, &json!({"id": request["id"], "status": 200, "result": "old"})).await;
-            }
-        }
-    };
+    let asked = desk.cancel("new");
+    let next = heard(&mut new).await;
+    say(&mut new, &json!({"id": next["id"], "status": 200, "result": "new"})).await;
     assert_eq!(asked.await.unwrap(), Ok(json!("new")));
     say(&mut old, &json!({"id": request["id"], "status": 200, "result": "owed"})).await;
     assert_eq!(owed.await.unwrap(), Ok(json!("owed")));

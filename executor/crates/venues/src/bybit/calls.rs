@@ -7,15 +7,16 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::answers::{ExecutionBody, InstrumentBody, OrderBody, PositionBody, WalletBody};
+use super::answers::{ExecutionBody, OrderBody, PositionBody, WalletBody};
 use super::client::Page;
+use super::instruments::InstrumentBody;
 use super::requests::{self, CancelOrder, CreateOrder, category, orders_of};
 use super::{Account, Bybit};
 use crate::clock::now_ms;
 use crate::fields::maybe;
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
-use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 
 const TIME: &str = "/v5/market/time";
 const INSTRUMENTS: &str = "/v5/market/instruments-info";
@@ -263,6 +264,10 @@ impl Venue for Bybit {
 
     fn entries_throttled(&self) -> Option<String> {
         self.0.limits.entries_throttled()
+    }
+
+    fn health(&self) -> Health {
+        Health { clock_offset_ms: Some(self.0.clock.offset_ms()), budgets: self.0.limits.shares() }
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 
+use crate::Budget;
 use crate::pause::Pause;
 
 /// Entries leave this share of the second's orders to protection.
@@ -31,6 +32,15 @@ impl Limits {
             *self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
                 Some(Orders { left, limit, at: Instant::now() });
         }
+    }
+
+    pub fn shares(&self) -> Vec<Budget> {
+        let orders = self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let share = |orders: &Orders| {
+            let used = if orders.at.elapsed() < WINDOW { orders.limit.saturating_sub(orders.left) } else { 0 };
+            Budget { name: "orders_1s", used, limit: orders.limit }
+        };
+        orders.iter().map(share).collect()
     }
 
     pub fn entries_throttled(&self) -> Option<String> {

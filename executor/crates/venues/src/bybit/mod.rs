@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod client;
 mod codes;
+mod instruments;
 mod limits;
 mod prices;
 mod requests;

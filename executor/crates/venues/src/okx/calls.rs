@@ -17,7 +17,7 @@ use crate::clock::now_ms;
 use crate::fields::or_zero;
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
-use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 
 const TIME: &str = "/api/v5/public/time";
 const TICKER: &str = "/api/v5/market/ticker";
@@ -257,6 +257,10 @@ impl Venue for Okx {
 
     fn entries_throttled(&self) -> Option<String> {
         self.0.limits.entries_throttled()
+    }
+
+    fn health(&self) -> Health {
+        Health { clock_offset_ms: Some(self.0.clock.offset_ms()), budgets: self.0.limits.shares() }
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {

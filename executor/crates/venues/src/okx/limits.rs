@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::Budget;
 use crate::pause::Pause;
 
 const WINDOW: Duration = Duration::from_secs(2);
@@ -27,9 +28,18 @@ impl Limits {
         }
     }
 
-    pub fn entries_throttled(&self) -> Option<String> {
+    fn lately(&self) -> usize {
         let sent = self.sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let lately = sent.iter().rev().take_while(|at| at.elapsed() < WINDOW).count();
+        sent.iter().rev().take_while(|at| at.elapsed() < WINDOW).count()
+    }
+
+    pub fn shares(&self) -> Vec<Budget> {
+        let used = u32::try_from(self.lately()).unwrap_or(u32::MAX);
+        vec![Budget { name: "orders_2s", used, limit: ORDERS as u32 }]
+    }
+
+    pub fn entries_throttled(&self) -> Option<String> {
+        let lately = self.lately();
         self.pause.entries_throttled().or_else(|| {
             (lately >= FOR_ENTRIES)
                 .then(|| "the orders of two seconds are nearly used up; the rest is kept for exits".into())

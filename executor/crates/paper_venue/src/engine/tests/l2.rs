@@ -218,6 +218,30 @@ fn cancels_come_from_behind_as_long_as_they_can() {
 }
 
 #[test]
+fn beyond_what_is_told_an_order_joins_behind_whatever_shows_up_there() {
+    let mut book = Book::new(0);
+    let id = book.limit(Side::Buy, "1", "99");
+    book.trade("99", "50", true);
+    assert_eq!(book.fills(), [], "nobody knows what lay before it");
+    book.diff(&[("99.9", "0"), ("99.8", "0"), ("99", "3"), ("98.9", "1")], &[]);
+    assert_eq!(book.venue.order(id).ahead, Some(d("3")));
+    book.trade("98.9", "0.4", true);
+    assert_eq!(book.fills(), [fill(id, "99", "0.4", true)]);
+}
+
+#[test]
+fn an_order_waits_for_a_book_that_is_whole() {
+    let mut book = Book::new(0);
+    book.last += 10;
+    assert!(book.diff(&[], &[]));
+    let id = book.place(NewOrder { quantity: Some(d("1")), ..NewOrder::market(SYMBOL, Side::Buy) });
+    assert_eq!(book.status(id), "NEW");
+    let last = book.last - 3;
+    book.tick(Tick::Snapshot(Snapshot { last, bids: levels(&[("99", "1")]), asks: levels(&[("101", "1")]) }));
+    assert_eq!(book.fills(), [fill(id, "101", "1", false)]);
+}
+
+#[test]
 fn price_comes_before_time_and_time_before_size() {
     let mut book = Book::new(0);
     let early = book.limit(Side::Buy, "1", "99.9");

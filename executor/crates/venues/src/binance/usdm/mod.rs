@@ -19,7 +19,7 @@ use super::sign::Call;
 use super::{Account, order_entry};
 use crate::last_prices;
 use crate::params::Params;
-use crate::{Balance, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
 use answers::{AlgoBody, BalanceBody, OrderBody, PositionBody, TradeBody, algo_id};
 
 const TRADES_A_PAGE: usize = 1000;
@@ -200,6 +200,10 @@ impl Venue for Usdm {
 
     fn entries_throttled(&self) -> Option<String> {
         self.0.budget.entries_throttled()
+    }
+
+    fn health(&self) -> Health {
+        Health { clock_offset_ms: Some(self.0.clock.offset_ms()), budgets: self.0.budget.shares() }
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {

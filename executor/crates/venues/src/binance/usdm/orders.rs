@@ -16,12 +16,13 @@ pub const ALGO_ORDER: &str = "/fapi/v1/algoOrder";
 
 pub fn place(order: &Order) -> Call {
     let mut params = Params::default();
-    params.add("symbol", &order.symbol).add("side", side_word(order.side)).add("type", kind_word(order.kind));
+    params.add("symbol", &order.symbol).add("side", side_word(order.side)).add("type", kind_word(order));
     params.add("quantity", number(order.quantity));
     if let Some(price) = order.price {
         params.add("price", number(price));
     }
-    if order.kind.needs_price() {
+    // A conditional order is good till cancelled unless it says otherwise.
+    if order.kind == Kind::Limit || (order.price.is_some() && order.time_in_force.is_some()) {
         params.add("timeInForce", if order.post_only { "GTX" } else { time_in_force_word(order.time_in_force) });
     }
     if order.reduce_only {
@@ -61,12 +62,13 @@ pub fn by(symbol: &str, name: &'static str, value: &str) -> Params {
     params
 }
 
-fn kind_word(kind: Kind) -> &'static str {
-    match kind {
+fn kind_word(order: &Order) -> &'static str {
+    match order.kind {
         Kind::Market => "MARKET",
         Kind::Limit => "LIMIT",
         Kind::StopLoss => "STOP_MARKET",
         Kind::StopLimit => "STOP",
+        Kind::TakeProfit if order.price.is_some() => "TAKE_PROFIT",
         Kind::TakeProfit => "TAKE_PROFIT_MARKET",
         Kind::TrailingStop => "TRAILING_STOP_MARKET",
     }
