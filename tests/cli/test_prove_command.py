@@ -67,7 +67,9 @@ def test_a_repaint_is_exit_code_1_and_named(file: Path, monkeypatch: pytest.Monk
             gone = np.array(
                 [e.kind == "swing_low" and (bars.low[e.confirmed :] < e.top).any() for e in found.events], bool
             )
-            return replace(found, events=Events(0, found.events._ints[~gone], found.events._floats[~gone]))
+            return replace(
+                found, events=Events(0, found.events._ints[~gone], found.events._floats[~gone], found.events._blocks)
+            )
 
         return replace(engine, batch=batch)
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from smc_agent.detection import WINDOWS, DetectionInputError, DetectionParams, Detector, Events, detect
+from smc_agent.detection import kernel as k
 
 from .series import Columns, cut, generated
 
@@ -134,3 +135,38 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         DetectionParams(**wrong)
     with pytest.raises(ValidationError):
         DetectionParams().swing = 3
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_more_bars_or_events_than_32_bits_count_are_refused_as_a_whole_not_wrapped(many: bool) -> None:
+    bars, begun = generated(400, 5), Detector()
+    begun.extend(*cut(bars, 0, 300))
+
+    def with_count(place: int, count: int) -> Detector:
+        detector = Detector.restore(begun.save())
+        detector._state.ints[place] = count
+        return detector
+
+    def take(detector: Detector) -> list[int]:
+        if many:
+            events = detector.extend(*cut(bars, 300, 400))
+            return [*events.id.tolist(), *events.confirmed.tolist()]
+        rows = zip(*(column.tolist() for column in cut(bars, 300, 400)), strict=True)
+        return [number for bar in rows for event in detector.push(*bar) for number in (event.id, event.confirmed)]
+
+    count = begun.bars
+    told = len(Detector.restore(begun.save()).extend(*cut(bars, 300, 400)))
+    assert told > 10
+    assert max(take(with_count(k.NEXT_ID, k.MOST - told))) == k.MOST - 1
+    for place, last, what in ((k.NEXT_ID, k.MOST - told + 1, "events"), (k.BARS, k.MOST - 99, "bars")):
+        detector = with_count(place, last)
+        before = detector.save()
+        with pytest.raises(
+            DetectionInputError, match=f"one detector (takes|tells) 2,147,483,647 {what}: begin another"
+        ):
+            take(detector)
+        if many:
+            assert detector.save() == before
+        else:
+            assert detector._state.ints[place] <= k.MOST
+    assert begun.bars == count

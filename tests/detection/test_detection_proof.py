@@ -43,7 +43,7 @@ def changed(batch: Callable[[Bars], TimeframeEvents], by: Callable[[Bars, Events
 
 
 def without(events: Events, kept: NDArray[np.bool_]) -> Events:
-    return Events(0, events._ints[kept], events._floats[kept])
+    return Events(0, events._ints[kept], events._floats[kept], events._blocks)
 
 
 def only_unbroken_pivots(bars: Bars, events: Events) -> Events:
@@ -59,7 +59,7 @@ def from_the_future(bars: Bars, events: Events) -> Events:
     ints = events._ints.copy()
     ints[:, 2] = np.maximum(ints[:, 1], ints[:, 2] - 3)
     order = np.argsort(ints[:, 2], kind="stable")
-    return Events(0, ints[order], events._floats[order])
+    return Events(0, ints[order], events._floats[order], events._blocks)
 
 
 def test_pivots_that_are_taken_back_are_counted() -> None:

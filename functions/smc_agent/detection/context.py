@@ -62,7 +62,7 @@ def context_of_state(state: k.State) -> Context:
     )
 
 
-def context_of_events(codes: NDArray[np.int64], tops: NDArray[np.float64]) -> Context:
+def context_of_events(codes: NDArray[np.int32], tops: NDArray[np.float64]) -> Context:
     """The context after events, all from the first on, of which these are the codes and the upper prices."""
     kinds, scales, directions = codes & 0xFF, codes >> 8 & 0xF, codes >> 12 & 0xF
 

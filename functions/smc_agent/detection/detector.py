@@ -80,12 +80,15 @@ class Detector:
                 into[0] = value
             except OverflowError:
                 raise DetectionInputError(0, column, "must fit 64 bits") from None
+        before = self._before(1)
         first_id = int(self._state.ints[k.NEXT_ID])
         out_i, out_f = self._state.out_i, self._state.out_f
         row, count = self._run(self._bar, 0)
         if row == 0:
             count = self._run(self._bar, 0)[1]
         self._make_room()
+        if before:
+            self._refuse_too_many(before)
         return rows(first_id, out_i[:count], out_f[:count]) if count else []
 
     def extend(
@@ -93,20 +96,25 @@ class Detector:
     ) -> Events:
         """Takes many bars: columns of one length, time int64 in epoch milliseconds, the rest float64 or integers."""
         columns = _columns(time, open, high, low, close, volume)
+        before = self._before(len(columns[0]))
         first_id = int(self._state.ints[k.NEXT_ID])
-        ints: list[NDArray[np.int64]] = []
-        floats: list[NDArray[np.float64]] = []
+        ints: list[NDArray[np.int32]] = []
+        floats: list[Float] = []
+        blocks: list[Float] = []
         row = 0
         while row < len(columns[0]) or not ints:
             self._make_room(len(columns[0]) - row)
             row, count = self._run(columns, row)
             ints.append(self._state.out_i[:count])
             floats.append(self._state.out_f[:count])
-            self._state = with_room(self._state, 0)  # what was written belongs to the caller now
+            blocks.append(self._state.blocks_f[: self._state.blocks_size[0]])
+            self._state = with_room(self._state, 0, 0)  # what was written belongs to the caller now
         self._make_room()
+        if before:
+            self._refuse_too_many(before)
         if len(ints) == 1:
-            return Events(first_id, ints[0], floats[0])
-        return Events(first_id, np.concatenate(ints), np.concatenate(floats))
+            return Events(first_id, ints[0], floats[0], blocks[0])
+        return Events(first_id, np.concatenate(ints), np.concatenate(floats), np.concatenate(blocks))
 
     def save(self) -> bytes:
         """The state, to continue from elsewhere; equal bytes for equal histories."""
@@ -137,7 +145,20 @@ class Detector:
         """Room for the events of any one bar, and of `bars` as they usually are."""
         needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + 2 * bars
         if needed > len(self._state.out_i):
-            self._state = with_room(self._state, needed)
+            self._state = with_room(self._state, needed, k.BLOCKS_PER_BAR + bars // 4)
+
+    def _before(self, bars: int) -> bytes:
+        """What to go back to, should the events of so many bars pass the numbers there are; empty where they cannot."""
+        count = int(self._state.ints[k.BARS])
+        if count + bars > k.MOST:
+            raise DetectionInputError(k.MOST - count, "time", f"one detector takes {k.MOST:,} bars: begin another")
+        possible = 2 * k.EVENTS_PER_BAR * bars + 2 * k.EVENTS_PER_ZONE * int(self._state.ints[k.LIVE])
+        return self.save() if int(self._state.ints[k.NEXT_ID]) + possible > k.MOST else b""
+
+    def _refuse_too_many(self, before: bytes) -> None:
+        if self._state.ints[k.NEXT_ID] > k.MOST:
+            self._begin(*unpack(before))
+            raise DetectionInputError(0, "time", f"one detector tells {k.MOST:,} events: begin another")
 
 
 @overload

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smc_agent.detection.context import Context, context_of_events
-from smc_agent.detection.kernel import DIRECTIONS, KINDS, LABELS, SCALES
+from smc_agent.detection.kernel import DIRECTIONS, KINDS, LABELS, ORDER_BLOCK, SCALES
 
 ZONES = frozenset({"order_block", "breaker_block", "fvg", "ifvg"})
 """Kinds that open a zone: `top` to `bottom`, alive until an event of `ZONE_ENDS` refers to it."""
@@ -70,10 +70,14 @@ class Events:
 
     __hash__ = None  # type: ignore[assignment]  # as for any container that compares by content
 
-    def __init__(self, first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> None:
+    def __init__(
+        self, first_id: int, ints: NDArray[np.int32], floats: NDArray[np.float64], blocks: NDArray[np.float64]
+    ) -> None:
+        """Rows as the kernel writes them; `blocks` has at least as many as there are order blocks among the events."""
         self._first_id = first_id
         self._ints = ints
         self._floats = floats
+        self._blocks = blocks
 
     def __len__(self) -> int:
         return len(self._ints)
@@ -116,15 +120,15 @@ class Events:
 
     @property
     def anchor(self) -> NDArray[np.int64]:
-        return self._ints[:, 1]
+        return self._ints[:, 1].astype(np.int64)
 
     @property
     def confirmed(self) -> NDArray[np.int64]:
-        return self._ints[:, 2]
+        return self._ints[:, 2].astype(np.int64)
 
     @property
     def ref(self) -> NDArray[np.int64]:
-        return self._ints[:, 3]
+        return self._ints[:, 3].astype(np.int64)
 
     @property
     def top(self) -> NDArray[np.float64]:
@@ -136,11 +140,17 @@ class Events:
 
     @property
     def volume(self) -> NDArray[np.float64]:
-        return self._floats[:, 2]
+        return self._of_blocks(0)
 
     @property
     def share(self) -> NDArray[np.float64]:
-        return self._floats[:, 3]
+        return self._of_blocks(1)
+
+    def _of_blocks(self, column: int) -> NDArray[np.float64]:
+        values = np.full(len(self), np.nan)
+        places = np.flatnonzero(self._ints[:, 0] & 0xFF == ORDER_BLOCK)
+        values[places] = self._blocks[: len(places), column]
+        return values
 
     def __eq__(self, other: object) -> bool:
         """Equal in every column, bit for bit; NaN equals NaN."""
@@ -150,7 +160,9 @@ class Events:
             len(self) == len(other)
             and self._first_id == other._first_id
             and np.array_equal(self._ints, other._ints)
-            and np.array_equal(self._floats, other._floats, equal_nan=True)
+            and np.array_equal(self._floats, other._floats)
+            and np.array_equal(self.volume, other.volume, equal_nan=True)
+            and np.array_equal(self.share, other.share, equal_nan=True)
         )
 
     def columns(self) -> "dict[str, NDArray[Any]]":
@@ -173,8 +185,8 @@ class Events:
 
     def until(self, bar: int) -> "Events":
         """The events that are known at the close of `bar`."""
-        count = int(np.searchsorted(self.confirmed, bar, side="right"))
-        return Events(self._first_id, self._ints[:count], self._floats[:count])
+        count = int(np.searchsorted(self._ints[:, 2], bar, side="right"))
+        return Events(self._first_id, self._ints[:count], self._floats[:count], self._blocks)
 
     def as_of(self, bar: int) -> list[Event]:
         """The zones that are active at the close of `bar`, oldest first: opened by then and not ended by then."""
@@ -211,12 +223,12 @@ def resting_levels(events: Iterable[Event]) -> list[Event]:
     return list(resting.values())
 
 
-def _words(words: tuple[str, ...], codes: NDArray[np.int64]) -> NDArray[np.str_]:
+def _words(words: tuple[str, ...], codes: NDArray[np.int32]) -> NDArray[np.str_]:
     picked: NDArray[np.str_] = np.array(words)[codes]
     return picked
 
 
-def rows(first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) -> list[Event]:
+def rows(first_id: int, ints: NDArray[np.int32], floats: NDArray[np.float64]) -> list[Event]:
     """The kernel's rows as events; ids count on from `first_id`."""
     return [
         Event(
@@ -230,7 +242,7 @@ def rows(first_id: int, ints: NDArray[np.int64], floats: NDArray[np.float64]) ->
             bottom,
             ref if ref >= 0 else None,
         )
-        for event_id, ((code, anchor, confirmed, ref), (top, bottom, _, _)) in enumerate(
+        for event_id, ((code, anchor, confirmed, ref), (top, bottom)) in enumerate(
             zip(ints.tolist(), floats.tolist(), strict=True), first_id
         )
     ]

@@ -130,9 +130,10 @@ R_EXTREME, R_LEVEL, PERIOD_F = range(3)
 FROM, DAY_BEGAN, WINDOW_BEGAN, WINDOWS = 0, 1, 4, 7
 OUTSIDE, FOREVER = -(1 << 63), (1 << 63) - 1
 NEW_DATE, NEW_SWING, NEW_INTERNAL_HIGH, NEW_INTERNAL_LOW = 1, 2, 4, 8  # NEWS
-OUT_I, OUT_F = 4, 4  # code, anchor, confirmed, ref; top, bottom, volume, share
+OUT_I, OUT_F, BLOCK_F = 4, 2, 2  # code, anchor, confirmed, ref; top, bottom; volume, share of an order block
+MOST = (1 << 31) - 1  # bars and events of one detector: what is written of them are 32 bits, half of all else
 ZONES_PER_BAR = 9  # three pivots, four breaks and a gap can open eight
-EVENTS_PER_BAR, EVENTS_PER_ZONE = 96, 4
+EVENTS_PER_BAR, EVENTS_PER_ZONE, BLOCKS_PER_BAR = 96, 4, 4
 
 # rules of the input, as `check` numbers them
 NOT_FINITE, NOT_POSITIVE, HIGH_BELOW, LOW_ABOVE, NEGATIVE_VOLUME, TIME_ORDER = 1, 2, 3, 4, 5, 6
@@ -140,6 +141,7 @@ NOT_FINITE, NOT_POSITIVE, HIGH_BELOW, LOW_ABOVE, NEGATIVE_VOLUME, TIME_ORDER = 1
 Index = int | np.int64 | np.uint64
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
+Short = NDArray[np.int32]
 
 
 class State(NamedTuple):
@@ -162,8 +164,10 @@ class State(NamedTuple):
     heap_size: Int
     hits: Int  # [3 * slots, 2]: scratch, what this bar does to zones
     calendar: Int  # [rows, 4 + WINDOWS]: of the times to come, made outside
-    out_i: Int  # [rows, OUT_I]: the events of one call
+    out_i: Short  # [rows, OUT_I]: the events of one call
     out_f: Float
+    blocks_f: Float  # [blocks, BLOCK_F]: what only the order blocks among them have, in their order
+    blocks_size: Int
 
 
 def _borrowed(_typing: Any, array: Any) -> Any:
@@ -198,7 +202,7 @@ def emit(
     row = place_of(row)
     s.out_i[row, 0] = kind | scale << 8 | (direction + 1) << 12
     s.out_i[row, 1], s.out_i[row, 2], s.out_i[row, 3] = anchor, s.ints[BARS], ref
-    s.out_f[row, 0], s.out_f[row, 1], s.out_f[row, 2], s.out_f[row, 3] = top, bottom, np.nan, np.nan
+    s.out_f[row, 0], s.out_f[row, 1] = top, bottom
     return int(event_id)
 
 
@@ -253,18 +257,17 @@ def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
     near, half, far = top, (top + bottom) * 0.5, bottom
     if above:
         near, half, far = -bottom, -half, -top
-    key = np.nextafter(far, -np.inf)  # "below the far edge" is "at or below the next number"
+    if kind == FVG and stage < 2:
+        return above + GAPS, near if stage == 0 else half
+    if kind == BLOCK and stage == 0:
+        return above + BLOCKS, near
     if kind == FVG:
         heap = above + (GAPS_BY_CLOSE if stage == 3 else GAPS)
-        if stage < 2:
-            key = near if stage == 0 else half
-    elif kind == BLOCK and stage == 0:
-        heap, key = above + BLOCKS, near
     elif kind == LEVEL:
         heap = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
         heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
-    return heap, key
+    return heap, np.nextafter(far, -np.inf)  # "below the far edge" is "at or below the next number"
 
 
 @inlined
@@ -524,8 +527,9 @@ def leave_blocks(s: State, broken: int, break_id: int) -> None:
             scale, direction = (pivot >> 1) + 1, 1 - 2 * (pivot & 1)
             top, bottom, bar = p_f[P_TOP], p_f[P_BOTTOM], p_i[P_BLOCK]
             event_id = emit(s, ORDER_BLOCK, scale, direction, bar, top, bottom, break_id)
-            row = s.ints[ROWS] - 1
-            s.out_f[row, 2], s.out_f[row, 3] = p_f[P_VOLUME], p_f[P_VOLUME] / p_f[P_TOTAL]
+            row = s.blocks_size[0]
+            s.blocks_f[row, 0], s.blocks_f[row, 1] = p_f[P_VOLUME], p_f[P_VOLUME] / p_f[P_TOTAL]
+            s.blocks_size[0] = row + 1
             open_zone(s, event_id, BLOCK, scale, direction, bar, top, bottom)
             break_id += 1
 
@@ -888,16 +892,18 @@ def run(
         borrowed(state.ring), borrowed(state.stacks), borrowed(state.pivots_i), borrowed(state.pivots_f),
         borrowed(state.periods_i), borrowed(state.periods_f), borrowed(state.zones_i), borrowed(state.zones_f),
         borrowed(state.heap_key), borrowed(state.heap_slot), borrowed(state.heap_size), borrowed(state.hits),
-        borrowed(state.calendar), borrowed(state.out_i), borrowed(state.out_f),
+        borrowed(state.calendar), borrowed(state.out_i), borrowed(state.out_f), borrowed(state.blocks_f),
+        borrowed(state.blocks_size),
     )  # fmt: skip
     if start == 0:
         row, column, rule = check(s.ints[BARS], s.ints[LAST_TIME], time, open_, high, low, close, volume)
         if rule > 0:
             return row, 0, column, rule
-    s.ints[ROWS] = 0
+    s.ints[ROWS], s.blocks_size[0] = 0, 0
     for k in range(start, len(time)):
         live = s.ints[LIVE]
         room = len(s.out_i) - s.ints[ROWS] >= EVENTS_PER_BAR + EVENTS_PER_ZONE * live
+        room = room and len(s.blocks_f) - s.blocks_size[0] >= BLOCKS_PER_BAR
         if not room or len(s.zones_i) - live < ZONES_PER_BAR:
             return k, s.ints[ROWS], 0, 0
         if time[k] >= s.ints[DATE_ENDS]:

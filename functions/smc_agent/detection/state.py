@@ -72,8 +72,10 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
         heap_size=np.zeros(k.HEAPS, np.int64),
         hits=np.empty((0, 2), np.int64),
         calendar=np.full((1, k.WINDOW_BEGAN + k.WINDOWS), _NO_DATE),
-        out_i=np.empty((0, k.OUT_I), np.int64),
+        out_i=np.empty((0, k.OUT_I), np.int32),
         out_f=np.empty((0, k.OUT_F)),
+        blocks_f=np.empty((0, k.BLOCK_F)),
+        blocks_size=np.zeros(1, np.int64),
     )
     return with_slots(empty, slots)
 
@@ -102,9 +104,13 @@ def with_calendar(state: k.State, calendar: NDArray[np.int64]) -> k.State:
     return state._replace(calendar=calendar)
 
 
-def with_room(state: k.State, rows: int) -> k.State:
-    """The same state with fresh memory for as many events."""
-    return state._replace(out_i=np.empty((rows, k.OUT_I), np.int64), out_f=np.empty((rows, k.OUT_F)))
+def with_room(state: k.State, rows: int, blocks: int) -> k.State:
+    """The same state with fresh memory for as many events, and for as many order blocks among them."""
+    return state._replace(
+        out_i=np.empty((rows, k.OUT_I), np.int32),
+        out_f=np.empty((rows, k.OUT_F)),
+        blocks_f=np.empty((blocks, k.BLOCK_F)),
+    )
 
 
 def pack(params: DetectionParams, state: k.State) -> bytes:
