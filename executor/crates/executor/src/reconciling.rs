@@ -123,6 +123,8 @@ impl Account {
                 *spare -= placed;
             }
         }
+        // Seen to now, and with no more than is free.
+        self.unguarded.retain(|entry| !self.state.guarded.contains(entry));
         for order_id in self.state.adrift.clone() {
             self.place_adrift(order_id);
         }
