@@ -39,7 +39,8 @@ async def test_events_are_those_of_the_detector(client: httpx.AsyncClient, world
     assert [tuple(event[name] for name in names) for event in body["events"]] == [tuple(event) for event in expected]
     for event in body["events"]:
         assert event["anchor_ms"] == bars.time[event["anchor"]]
-        assert event["rule"] == rule_text(event["kind"], DetectionParams())
+    kinds = {event.kind for event in expected}
+    assert body["rules"] == {kind: rule_text(kind, DetectionParams()) for kind in kinds}
 
 
 async def test_higher_time_frames_agree_with_resampling(client: httpx.AsyncClient, world: World) -> None:
@@ -106,6 +107,21 @@ async def test_only_the_asked_patterns_and_what_became_of_them(client: httpx.Asy
     assert {pattern["pattern_type"] for pattern in body["patterns"]} == {"fvg"}
     assert {event["kind"] for event in body["events"]} <= {"fvg", "fvg_touched", "fvg_half_filled", "fvg_filled"}
     assert "fvg_filled" in {event["kind"] for event in body["events"]}
+    assert set(body["rules"]) == {event["kind"] for event in body["events"]}
+
+
+async def test_a_long_answer_is_compressed_for_who_takes_it(client: httpx.AsyncClient, world: World) -> None:
+    asked = {"symbol": SYMBOL, "timeframe": "1m", "limit": 3000}
+    answers = [
+        await client.post("/api/v1/smc/detect", json=asked, headers={**world.alice.headers, "Accept-Encoding": coding})
+        for coding in ("gzip", "identity")
+    ]
+    assert [answer.headers.get("content-encoding") for answer in answers] == ["gzip", None]
+    assert int(answers[0].headers["content-length"]) * 4 < int(answers[1].headers["content-length"])
+    assert answers[0].content == answers[1].content
+    for answer in answers:
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(

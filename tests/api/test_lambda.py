@@ -1,5 +1,7 @@
 """The Lambda handler in a process of its own, with the events that an API Gateway sends, on a real Postgres."""
 
+import base64
+import gzip
 import json
 import os
 import subprocess
@@ -83,14 +85,17 @@ async def test_requests_by_an_api_gateway(world: World, tmp_path: Path) -> None:
             "POST", "/api/v1/orders/create", {"authorization": token, "content-type": "application/json"}, body="{"
         ),
         gateway_event("GET", "/api/v1/market/symbols", {}),
+        gateway_event("GET", "/openapi.json", {"accept-encoding": "gzip"}),
     ]
     answers, logged = invoke(world, events, tmp_path)
-    assert [answer["statusCode"] for answer in answers] == [200, 200, 200, 400, 401]
+    assert [answer["statusCode"] for answer in answers] == [200, 200, 200, 400, 401, 200]
     assert json.loads(answers[1]["body"])["bars"] == [list(bar) for bar in world.bars[-3:]]
     assert answers[2]["body"] == answers[1]["body"]  # the connection of the first is still there
     assert json.loads(answers[4]["body"])["code"] == "missing_credentials"
     assert answers[4]["headers"]["content-type"] == "application/problem+json"
     assert answers[4]["isBase64Encoded"] is False
+    assert (answers[5]["headers"]["content-encoding"], answers[5]["isBase64Encoded"]) == ("gzip", True)
+    assert "openapi" in json.loads(gzip.decompress(base64.b64decode(answers[5]["body"])))
     assert token.removeprefix("Bearer ") not in logged
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     assert any("GET /api/v1/market/bars -> 200" in str(line["message"]) for line in lines)

@@ -49,6 +49,27 @@ def test_a_fill_while_the_executor_was_dead_gets_its_protection(desk: Desk) -> N
     assert repeated["status"] == "accepted"
 
 
+def test_what_is_left_of_a_fill_after_a_sale_by_hand_is_protected(desk: Desk) -> None:
+    entry = desk.executor.place(quantity="0.1", **BRACKET)
+    desk.executor.stop(signal.SIGKILL)
+    desk.venue.bar("50100", "50200", "49900", "50100")
+    sale = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.04"}
+    desk.venue.signed("POST", "/api/v3/order", **sale)
+    desk.venue.bar("50100", "50100", "50100", "50100")
+    desk.executor.start()
+    snapshot = desk.executor.drain()
+    legs = [order for order in snapshot["open_orders"] if order["parent_id"] == entry["command_id"]]
+    assert sorted((leg["type"], leg["quantity"]) for leg in legs) == [("limit", "0.0599"), ("stop_loss", "0.0599")]
+    assert snapshot["unprotected"] == [{"order_id": entry["command_id"], "quantity": "0.04"}]
+    assert desk.executor.text().count("UNPROTECTED") == 1
+    # Nothing was refused on the way, and a second start changes nothing.
+    assert len(client_ids(desk.venue)) == 4
+    desk.executor.stop(signal.SIGKILL)
+    desk.executor.start()
+    assert desk.executor.drain()["open_orders"] == snapshot["open_orders"]
+    assert len(client_ids(desk.venue)) == 4
+
+
 def test_answers_survive_a_kill(desk: Desk) -> None:
     envelope = desk.executor.envelope(
         "place", {"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.01", "price": "45000"}

@@ -13,6 +13,8 @@ import pytest
 import uvicorn
 import websockets
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -53,7 +55,7 @@ async def api(api_url: str) -> AsyncIterator[None]:
     app = Starlette(routes=[
         WebSocketRoute("/api/v1/market/stream", stream),
         Route("/{rest:path}", echo, methods=["GET", "POST", "DELETE"]),
-    ])  # fmt: skip
+    ], middleware=[Middleware(GZipMiddleware, minimum_size=1024)])  # fmt: skip
     port = urlsplit(api_url).port
     assert port
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
@@ -156,6 +158,16 @@ async def test_requests_reach_the_api_unchanged(http: httpx.AsyncClient, api: No
     assert (seen["headers"]["authorization"], seen["headers"]["idempotency-key"]) == ("Bearer t", "k")
     assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+
+
+async def test_a_compressed_answer_passes_as_it_is(http: httpx.AsyncClient, api: None) -> None:
+    body = "x" * 300_000
+    compressed = await http.post("/api/v1/x", content=body, headers={"Accept-Encoding": "gzip"})
+    plain = await http.post("/api/v1/x", content=body, headers={"Accept-Encoding": "identity"})
+    assert [answer.headers.get("content-encoding") for answer in (compressed, plain)] == ["gzip", None]
+    assert compressed.num_bytes_downloaded < 5_000 < 300_000 < plain.num_bytes_downloaded
+    assert compressed.json()["body"] == plain.json()["body"] == body
+    assert "Accept-Encoding" in compressed.headers["vary"]
 
 
 async def test_the_stream_is_joined_both_ways_with_its_close(api: None, supabase: Supabase) -> None:

@@ -475,6 +475,13 @@ export interface components {
             market_structure: components["schemas"]["MarketStructure"];
             /** Events */
             events: components["schemas"]["EventView"][];
+            /**
+             * Rules
+             * @description of each kind among the events, the rule that fires, in a sentence
+             */
+            rules: {
+                [key: string]: string;
+            };
         };
         /**
          * EquityPoint
@@ -540,11 +547,6 @@ export interface components {
              * @description id of the event it follows from
              */
             ref: number | null;
-            /**
-             * Rule
-             * @description the rule that fired, in a sentence
-             */
-            rule: string;
         };
         /**
          * Feed

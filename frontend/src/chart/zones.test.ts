@@ -15,14 +15,17 @@ const event = (id: number, kind: string, at: number, ref: number | null = null, 
     top: 2,
     bottom: 1,
     ref,
-    rule: "",
   }) as DetectedEvent;
+
+const rules = { order_block: "The last candle against the break.", order_block_touched: "Price came back." };
+const drawn = (events: DetectedEvent[]) => zonesOf({ events, rules });
 
 test("a zone is active until an event ends it, and keeps what happened to it", () => {
   const touched = [event(0, "order_block", 10), event(1, "order_block_touched", 20, 0)];
-  expect(isActive(zonesOf(touched).get(0) as never)).toBe(true);
-  const ended = zonesOf([...touched, event(2, "order_block_mitigated", 30, 0)]).get(0);
+  expect(isActive(drawn(touched).get(0) as never)).toBe(true);
+  const ended = drawn([...touched, event(2, "order_block_mitigated", 30, 0)]).get(0);
   expect(ended?.untilMs).toBe(30);
+  expect(ended?.rule).toBe(rules.order_block);
   expect(ended?.events.map(({ kind }) => kind)).toEqual([
     "order_block",
     "order_block_touched",
@@ -32,11 +35,11 @@ test("a zone is active until an event ends it, and keeps what happened to it", (
 
 test("a later prefix never changes where a zone began", () => {
   const all = [event(0, "fvg", 5), event(1, "fvg_touched", 7, 0), event(2, "fvg_filled", 9, 0)];
-  for (let n = 1; n <= all.length; n += 1) expect(zonesOf(all.slice(0, n)).get(0)?.fromMs).toBe(5);
+  for (let n = 1; n <= all.length; n += 1) expect(drawn(all.slice(0, n)).get(0)?.fromMs).toBe(5);
 });
 
 test("a break is a finished line, and a breaker block is a zone of its own", () => {
-  const zones = zonesOf([
+  const zones = drawn([
     event(0, "bos", 5),
     event(1, "order_block", 5, 0),
     event(2, "order_block_mitigated", 8, 1),
@@ -48,7 +51,7 @@ test("a break is a finished line, and a breaker block is a zone of its own", () 
 });
 
 test("a sweep is a sign of its own and happens to its level; a take ends the level", () => {
-  const zones = zonesOf([
+  const zones = drawn([
     event(0, "equal_highs", 5),
     event(1, "liquidity_sweep", 7, 0, 5),
     event(2, "liquidity_taken", 9, 0, 5),
@@ -56,11 +59,11 @@ test("a sweep is a sign of its own and happens to its level; a take ends the lev
   expect(zones.get(0)?.events.map(({ id }) => id)).toEqual([0, 1, 2]);
   expect(zones.get(0)?.untilMs).toBe(9);
   expect(zones.get(1)?.fromMs).toBe(7);
-  expect(isActive(zonesOf([event(0, "equal_highs", 5), event(1, "liquidity_sweep", 7, 0)]).get(0) as never)).toBe(true);
+  expect(isActive(drawn([event(0, "equal_highs", 5), event(1, "liquidity_sweep", 7, 0)]).get(0) as never)).toBe(true);
 });
 
 test("a day's level lasts from the end of its day until it is taken or the next day is over", () => {
-  const days = zonesOf([
+  const days = drawn([
     event(0, "previous_day_high", 10, null, 3),
     event(1, "previous_day_low", 10, null, 4),
     event(2, "liquidity_taken", 12, 0),
@@ -78,8 +81,8 @@ test("a day's level lasts from the end of its day until it is taken or the next 
 
 test("a session is open until it closes", () => {
   const open = [event(0, "london_session_open", 10)];
-  expect(isActive(zonesOf(open).get(0) as never)).toBe(true);
-  expect(zonesOf([...open, event(1, "london_session_close", 30, 0)]).get(0)?.untilMs).toBe(30);
+  expect(isActive(drawn(open).get(0) as never)).toBe(true);
+  expect(drawn([...open, event(1, "london_session_close", 30, 0)]).get(0)?.untilMs).toBe(30);
 });
 
 test("every kind of pattern that the API tells of has its look and its name", () => {

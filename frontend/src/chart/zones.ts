@@ -15,6 +15,8 @@ export interface Zone {
   untilMs: number | null;
   top: number;
   bottom: number;
+  /** Why it is there, in a sentence. */
+  rule: string;
   events: DetectedEvent[];
 }
 
@@ -90,8 +92,8 @@ const finished = new Set<Kind>(["bos", "choch", "ifvg"]);
 const late = /^(previous|liquidity|premium|equilibrium|discount|range|ote|displacement)_?/;
 const ending = /_(mitigated|invalidated|filled|expired|taken|close)$/;
 
-/** The zones of a list of events in the order they were confirmed; later events attach to the zone they refer to. */
-export function zonesOf(events: readonly DetectedEvent[]): Map<number, Zone> {
+/** The zones of events in the order they were confirmed; later events attach to the zone they refer to. */
+export function zonesOf({ events, rules }: Pick<Schemas["Detection"], "events" | "rules">): Map<number, Zone> {
   const zones = new Map<number, Zone>();
   const levels = new Map<string, Zone>();
   for (const event of events) {
@@ -107,6 +109,7 @@ export function zonesOf(events: readonly DetectedEvent[]): Map<number, Zone> {
         untilMs: finished.has(kind) || look.shape === "sign" ? event.confirmed_ms : null,
         top: event.top,
         bottom: event.bottom,
+        rule: rules[kind] ?? "",
         events: [event],
       };
       zones.set(event.id, zone);

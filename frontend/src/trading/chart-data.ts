@@ -108,6 +108,6 @@ export function useChartData(market: Market | undefined) {
     }
   }, [key, loadingOlder, market, queries]);
 
-  const zones = useMemo(() => [...zonesOf(detection.data?.events ?? []).values()], [detection.data]);
+  const zones = useMemo(() => (detection.data ? [...zonesOf(detection.data).values()] : []), [detection.data]);
   return { bars, zones, detection, stream, loadOlder };
 }

@@ -22,7 +22,7 @@ export function Explain({ zone }: { zone: Zone | null }) {
         {zone.scale && <span className="text-soft"> · {zone.scale}</span>} ·{" "}
         {zone.top === zone.bottom ? zone.top : `${zone.bottom} – ${zone.top}`}
       </p>
-      <p className="mt-1">{first?.rule}</p>
+      <p className="mt-1">{zone.rule}</p>
       <p className="mt-1 text-soft">
         Lies at the bar of {formatTime(first?.anchor_ms)}; first known at the close of the bar of{" "}
         {formatTime(first?.confirmed_ms)} UTC. Event {zone.id}.

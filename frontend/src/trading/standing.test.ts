@@ -7,17 +7,20 @@ const event = (id: number, kind: string, scale = "", direction = "bullish", ref:
   ({ id, kind, scale, direction, ref, anchor_ms: id, confirmed_ms: id, top: id, bottom: id }) as DetectedEvent;
 
 test("says trends, place in the range, strong and weak ends and open sessions, each by its newest event", () => {
-  const zones = zonesOf([
-    event(1, "weak_high", "swing", "bearish"),
-    event(2, "strong_low", "swing"),
-    event(3, "choch", "swing"),
-    event(4, "discount_entered"),
-    event(5, "strong_high", "swing", "bearish"),
-    event(6, "asian_session_open", "", ""),
-    event(7, "asian_session_close", "", "", 6),
-    event(8, "london_session_open", "", ""),
-    event(9, "premium_entered", "", "bearish"),
-  ]);
+  const zones = zonesOf({
+    rules: {},
+    events: [
+      event(1, "weak_high", "swing", "bearish"),
+      event(2, "strong_low", "swing"),
+      event(3, "choch", "swing"),
+      event(4, "discount_entered"),
+      event(5, "strong_high", "swing", "bearish"),
+      event(6, "asian_session_open", "", ""),
+      event(7, "asian_session_close", "", "", 6),
+      event(8, "london_session_open", "", ""),
+      event(9, "premium_entered", "", "bearish"),
+    ],
+  });
   const broken = { id: 3, kind: "choch", direction: "bullish", level: 3, confirmed_ms: 3 };
   const structure = {
     swing: { trend: "bullish", last_break: broken },

@@ -57,7 +57,7 @@ export function Standing({
             <button
               type="button"
               className="min-h-6 cursor-pointer text-left underline decoration-dotted underline-offset-4"
-              title={zone.events[0]?.rule}
+              title={zone.rule}
               onClick={() => explain(zone)}
               onMouseEnter={() => explain(zone)}
             >

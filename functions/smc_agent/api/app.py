@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 
 from smc_agent import __version__
 from smc_agent.api.deps import Parts
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.parts = parts
     add_error_handlers(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)  # 9: four times as long for a tenth less
     app.add_middleware(Envelope)
     for controller in (market, stream, smc, orders, risk, analytics, system):
         app.include_router(controller.router)

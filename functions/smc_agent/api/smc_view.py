@@ -78,7 +78,6 @@ class EventView(BaseModel):
     top: float
     bottom: float
     ref: int | None = Field(description="id of the event it follows from")
-    rule: str = Field(description="the rule that fired, in a sentence")
 
 
 class Pattern(BaseModel):
@@ -169,6 +168,7 @@ class Detection(BaseModel):
     liquidity_levels: list[LiquidityLevel]
     market_structure: MarketStructure
     events: list[EventView]
+    rules: dict[str, str] = Field(description="of each kind among the events, the rule that fires, in a sentence")
 
 
 def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozenset[str]) -> Detection:
@@ -195,7 +195,7 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
         if event.confirmed >= begins or event.id in standing or later:
             shown.add(event.id)
     told = [event for event in events if event.id in shown]
-    rules = {kind: rule_text(kind, params) for kind in {event.kind for event in told}}
+    asked = [event for event in told if origin[event.id] in wanted or event.kind in wanted]
     time = bars.time.tolist()
 
     def pattern(event: "Event") -> Pattern:
@@ -237,11 +237,10 @@ def detect_view(bars: "Bars", events: "list[Event]", limit: int, wanted: frozens
                 **event._asdict(),
                 anchor_ms=time[event.anchor],
                 confirmed_ms=time[event.confirmed],
-                rule=rules[event.kind],
             )
-            for event in told
-            if origin[event.id] in wanted or event.kind in wanted
+            for event in asked
         ],
+        rules={kind: rule_text(kind, params) for kind in dict.fromkeys(event.kind for event in asked)},
     )
 
 

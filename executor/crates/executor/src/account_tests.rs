@@ -51,6 +51,9 @@ impl Desk {
         let journal = self.journal.with_extension("restarted");
         std::fs::copy(&self.journal, &journal).unwrap();
         self.journal = journal;
+        let (stop, stopped) = oneshot::channel();
+        self.account.inbox.send(Message::Stop(stop)).ok().unwrap();
+        stopped.await.unwrap();
         self.account = start(&self.journal, &self.venue, self.account.id);
         self.drain().await;
     }
@@ -96,6 +99,17 @@ impl Desk {
     async fn tick(&self, price: i64) -> Value {
         self.venue.tick(price);
         self.drain().await
+    }
+
+    /// Until the venue has been asked for this, which takes its consistency delay where an answer was lost.
+    async fn until_asked(&self, wanted: &str) {
+        for _ in 0..400 {
+            if self.asked().iter().any(|line| line == wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the venue was not asked to {wanted}");
     }
 
     /// What was asked of the venue since the last look.
@@ -372,6 +386,73 @@ async fn a_trailing_stop_that_the_price_has_passed_while_it_was_moved_sells_at_m
     assert_eq!(desk.venue.inner().held, Decimal::ZERO);
 }
 
+/// A trailing stop whose next level was journaled as placed, and never reached the venue. Returns the id that the command gave it.
+async fn lost_move(desk: &Desk) -> Uuid {
+    desk.place("buy", "market", "1", json!({})).await;
+    let trailing = desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+    desk.venue.inner().refuse = Some((Kind::StopLoss, VenueError::Lost("killed before it was sent".into())));
+    desk.asked();
+    desk.venue.tick(51_000);
+    desk.until_asked("place stop_loss sell 1 at 50490").await;
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
+    trailing.command_id.unwrap()
+}
+
+#[tokio::test]
+async fn a_moved_stop_that_never_reached_the_venue_is_placed_again_once() {
+    let desk = Desk::new(Market::Spot, NOTHING).await;
+    let first = lost_move(&desk).await;
+    desk.until_asked("place stop_loss sell 1 at 50490").await;
+    desk.drain().await;
+    let third = ids::trailing_next(ids::trailing_next(first));
+    assert!(desk.venue.inner().orders.contains_key(&ids::client_order_id(third)), "under the id that follows");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(desk.asked(), Vec::<String>::new(), "once");
+    desk.tick(52_000).await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 51480"], "and follows on");
+    let answer = desk.command("cancel", json!({"order_id": first})).await;
+    assert_eq!((answer.code.as_str(), desk.venue.working()), ("accepted", Vec::new()));
+}
+
+#[tokio::test]
+async fn a_moved_stop_that_was_killed_before_it_was_sent_is_placed_again_after_the_restart() {
+    let mut desk = Desk::new(Market::Spot, NOTHING).await;
+    lost_move(&desk).await;
+    desk.venue.inner().refuse = None;
+    desk.restart().await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 50490"]);
+    desk.restart().await;
+    assert_eq!(desk.venue.working(), ["stop_loss sell 1 at 50490"], "once");
+}
+
+#[tokio::test]
+async fn a_moved_stop_that_the_price_has_passed_when_it_is_placed_again_sells_at_market() {
+    let mut desk = Desk::new(Market::Spot, NOTHING).await;
+    lost_move(&desk).await;
+    desk.venue.inner().last = Decimal::from(50_400);
+    desk.restart().await;
+    assert_eq!((desk.venue.working(), desk.venue.inner().held), (Vec::new(), Decimal::ZERO));
+}
+
+#[tokio::test]
+async fn a_moved_stop_that_never_arrived_is_not_placed_again_once_it_is_given_up() {
+    for (action, payload) in [("cancel_all", json!({})), ("flatten", json!({})), ("cancel", Value::Null)] {
+        let mut desk = Desk::new(Market::Spot, NOTHING).await;
+        desk.place("buy", "market", "1", json!({})).await;
+        let trailing = desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
+        desk.venue.inner().refuse = Some((Kind::StopLoss, VenueError::NotSent("no connection".into())));
+        desk.asked();
+        desk.venue.tick(51_000);
+        desk.until_asked("place stop_loss sell 1 at 50490").await;
+        let payload = if payload.is_null() { json!({"order_id": trailing.command_id}) } else { payload };
+        let answer = desk.command(action, payload).await;
+        assert_eq!(answer.code, "accepted", "{action}: {}", answer.message);
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        desk.restart().await;
+        assert_eq!(desk.venue.working(), Vec::<String>::new(), "{action}");
+    }
+}
+
 #[tokio::test]
 async fn a_trailing_stop_is_cancelled_by_the_id_it_was_placed_under() {
     let desk = Desk::new(Market::Spot, NOTHING).await;
@@ -393,6 +474,26 @@ async fn a_venue_that_holds_trailing_stops_gets_them_as_they_are() {
     desk.place("buy", "market", "1", json!({})).await;
     desk.place("sell", "trailing_stop", "1", json!({"trail": "0.01"})).await;
     assert_eq!(desk.venue.working(), ["trailing_stop sell 1"]);
+}
+
+// --- less is free than was bought
+
+#[tokio::test]
+async fn what_is_free_is_protected_where_the_venue_refuses_the_whole() {
+    for (holds, legs) in [
+        (PAIRS, vec!["limit sell 0.8 at 52000", "stop_loss sell 0.8 at 49000"]),
+        (NOTHING, vec!["stop_loss sell 0.8 at 49000"]),
+    ] {
+        let desk = Desk::new(Market::Spot, holds).await;
+        let entry = desk.place("buy", "limit", "1", bracket()).await;
+        // By other hands, and the stream has not told.
+        desk.venue.inner().held = decimal("-0.1995");
+        desk.venue.fill(&client_id(&entry), Decimal::ONE);
+        let snapshot = desk.drain().await;
+        assert_eq!(desk.venue.working(), legs);
+        let bare = json!([{"order_id": entry.command_id, "quantity": "0.2"}]);
+        assert_eq!(snapshot["unprotected"], bare);
+    }
 }
 
 // --- replace

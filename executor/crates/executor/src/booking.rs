@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orders::{Event, Fill, Kind, Side, Tracked};
+use orders::{Event, Fill, Kind, Side, Status, Tracked};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -27,7 +27,11 @@ impl State {
             self.working.insert(id);
         } else {
             self.working.remove(&id);
-            self.cancelling.remove(&id);
+            let is_given_up = self.cancelling.remove(&id);
+            let never_arrived = matches!((event, tracked.status), (Event::Missing, Status::Rejected));
+            if never_arrived && !is_given_up && !tracked.order.is_entry() && self.moved.values().any(|new| *new == id) {
+                self.adrift.insert(id);
+            }
         }
         follow(&mut self.trailing, &mut self.rewatch, tracked);
         let status = tracked.status;

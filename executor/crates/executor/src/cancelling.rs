@@ -20,6 +20,12 @@ impl Account {
         while let Some(next) = self.state.moved.get(&order_id) {
             order_id = *next;
         }
+        if self.state.adrift.contains(&order_id) {
+            self.record(Fact::Command(command.envelope.clone()));
+            self.give_up_adrift(order_id);
+            self.acknowledge(command.id, "cancelled before it could be placed again".into());
+            return;
+        }
         let refusal = match self.state.orders.get(&order_id) {
             None => Some("no order of this account has this id".to_owned()),
             Some(tracked) if !tracked.is_working() => Some(format!("the order is already {}", tracked.status.name())),

@@ -20,6 +20,7 @@ pub fn refused_event(error: &VenueError) -> Event {
 pub fn failure_of(error: &VenueError) -> Failure {
     match error {
         VenueError::Refused { reason: Reason::WouldTrigger, .. } => Failure::WouldTrigger,
+        VenueError::Refused { reason: Reason::InsufficientBalance, .. } => Failure::Short,
         VenueError::NotSent(_) | VenueError::Throttled { .. } => Failure::NotSent,
         _ => Failure::Refused,
     }

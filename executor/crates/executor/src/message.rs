@@ -67,6 +67,12 @@ pub enum Done {
         order_id: Uuid,
         result: Result<Vec<VenueTrade>, VenueError>,
     },
+    /// What is free now, after the venue has refused to protect `refused` of it.
+    FreeBalances {
+        entry: Uuid,
+        refused: Decimal,
+        result: Result<Vec<(String, Balance)>, VenueError>,
+    },
     /// What is held now, before it is sold out.
     FlattenBalances {
         symbol: String,
@@ -102,7 +108,7 @@ pub enum Wake {
     },
     Gather,
     Audit,
-    /// A trailing stop that could not be sent.
+    /// A moved trailing stop that never reached the venue.
     Trail {
         order_id: Uuid,
     },

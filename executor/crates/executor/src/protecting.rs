@@ -1,15 +1,18 @@
 //! Places the protective orders that `orders::protection` asks for, and says loudly when one cannot be placed.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use orders::guards::{Refusal, approve_exit, approve_oco};
 use orders::protection::{self, Failure, Form, Group, Next};
 use orders::{Kind, Market, Oco, Order, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
-use venues::VenueError;
+use venues::{Balance, Reason, VenueError};
 
 use crate::account::Account;
 use crate::fact::{Asked, Fact};
-use crate::message::Wake;
+use crate::message::{Done, Message, Wake};
 use crate::reacting::RETRY;
 
 impl Account {
@@ -23,18 +26,32 @@ impl Account {
 
     /// Brings the protection of an entry's fills up to date. `again`: also try what the venue has refused before.
     pub fn protect(&mut self, entry: Uuid, again: bool) {
+        self.protect_within(entry, again, Decimal::MAX);
+    }
+
+    /// The same with no more than `free` of the base asset. Returns what it protects now.
+    pub fn protect_within(&mut self, entry: Uuid, again: bool, free: Decimal) -> Decimal {
         self.settle_closing(entry);
-        let Some(tracked) = self.state.orders.get(&entry) else { return };
+        let Some(tracked) = self.state.orders.get(&entry) else { return Decimal::ZERO };
         // What is being closed out needs no stop, and a stop would hold the balance back.
         if self.state.flattening.contains_key(&tracked.order.symbol) {
-            return;
+            return Decimal::ZERO;
         }
-        let Some(rules) = self.state.rules.get(&tracked.order.symbol).cloned() else { return };
+        let Some(rules) = self.state.rules.get(&tracked.order.symbol).cloned() else { return Decimal::ZERO };
         if rules.market == Market::Swap && !self.state.is_on_side(&tracked.order) {
-            return;
+            return Decimal::ZERO;
         }
         let pairs = self.venue.holds().oco;
-        let Some(next) = protection::next(tracked, self.state.groups_of(entry), &rules, pairs, again) else { return };
+        let next = protection::next(tracked, self.state.groups_of(entry), &rules, pairs, again);
+        let Some(wanted) = next.as_ref().map(|next| next.quantity) else { return Decimal::ZERO };
+        let next = next.and_then(|next| next.within(free, tracked, &rules));
+        let quantity = next.as_ref().map(|next| next.quantity).unwrap_or_default();
+        // An audit that finds the same again is not worth a line.
+        if quantity < wanted && (!quantity.is_zero() || !self.ready) {
+            let bare = wanted - quantity;
+            tracing::error!(account = %self.state.account, %entry, %bare, protected = %quantity, asset = rules.base, "UNPROTECTED: less is free than the fills have brought in; it was sold or locked by other hands");
+        }
+        let Some(next) = next else { return Decimal::ZERO };
         let legs = legs(tracked, &next, pairs);
         let kept = self.state.kept.get(&entry);
         let asked = Asked {
@@ -52,6 +69,39 @@ impl Account {
         }
         self.send_legs(entry, next.n, legs, &rules);
         self.merge_groups(entry);
+        quantity
+    }
+
+    /// The asset that an entry brings in.
+    pub fn base_of(&self, entry: Uuid) -> Option<String> {
+        let symbol = &self.state.orders.get(&entry)?.order.symbol;
+        self.state.rules.get(symbol).map(|rules| rules.base.clone())
+    }
+
+    /// By asset; none of a swap account's, whose exits need no balance.
+    pub fn free_balances(&self) -> HashMap<String, Decimal> {
+        let is_spot = self.venue.market() == Market::Spot;
+        let balances = self.state.balances.iter().filter(|_| is_spot);
+        balances.map(|(asset, balance)| (asset.clone(), balance.free)).collect()
+    }
+
+    /// The venue refused to protect `refused`, and has been asked what is free. Less than that is placed; if it says that there was
+    /// enough, the next form is tried.
+    pub fn protect_what_is_free(
+        &mut self,
+        entry: Uuid,
+        refused: Decimal,
+        result: Result<Vec<(String, Balance)>, VenueError>,
+    ) {
+        let Ok(balances) = result else { return self.wake_in(RETRY, Wake::Protect { entry }) };
+        self.balances(balances);
+        let free = self.base_of(entry).and_then(|base| self.free_balances().get(&base).copied()).unwrap_or_default();
+        if free < refused {
+            self.protect_within(entry, true, free);
+        } else {
+            self.protect(entry, false);
+        }
+        self.warn_if_unprotected(entry);
     }
 
     fn send_legs(&mut self, entry: Uuid, n: u32, legs: Vec<Order>, rules: &SymbolRules) {
@@ -189,7 +239,8 @@ impl Account {
     /// The next attempt after the venue has refused a protective order.
     pub fn after_refused_leg(&mut self, order_id: Uuid, error: &VenueError) {
         if let Some((entry, _)) = self.state.legs.get(&order_id).copied() {
-            self.protect_after(entry, error);
+            let quantity = self.state.orders.get(&order_id).map(|tracked| tracked.order.quantity).unwrap_or_default();
+            self.protect_after(entry, quantity, error);
         }
     }
 
@@ -201,11 +252,18 @@ impl Account {
     }
 
     /// The next attempt after the venue's answer; at once unless nothing can be sent.
-    fn protect_after(&mut self, entry: Uuid, error: &VenueError) {
+    fn protect_after(&mut self, entry: Uuid, quantity: Decimal, error: &VenueError) {
         match error {
             VenueError::NotSent(_) | VenueError::Throttled { .. } => {
                 tracing::error!(account = %self.state.account, %entry, %error, "protection could not be sent; trying again");
                 self.wake_in(RETRY, Wake::Protect { entry });
+            }
+            VenueError::Refused { reason: Reason::InsufficientBalance, .. } if self.venue.market() == Market::Spot => {
+                tracing::warn!(account = %self.state.account, %entry, %error, "a protective order exceeds what is free; asking how much that is");
+                let venue = Arc::clone(&self.venue);
+                self.ask(async move {
+                    Message::Done(Done::FreeBalances { entry, refused: quantity, result: venue.balances().await })
+                });
             }
             _ => {
                 tracing::warn!(account = %self.state.account, %entry, %error, "the venue refused a protective order; trying the next form");

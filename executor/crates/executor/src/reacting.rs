@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orders::protection::Failure;
 use orders::reconcile::{Correction, VenueOrder, observe};
-use orders::{Event, Kind, Outcome, Status, ids};
+use orders::{Event, Outcome, Status, ids};
 use uuid::Uuid;
 use venues::{Balance, Report, StreamEvent};
 
@@ -71,6 +71,7 @@ impl Account {
                 }
                 Err(_) => self.wake_in(RETRY, Wake::Trades { order_id }),
             },
+            Done::FreeBalances { entry, refused, result } => self.protect_what_is_free(entry, refused, result),
             Done::FlattenBalances { symbol, result } => match result {
                 Ok(balances) => {
                     self.balances(balances);
@@ -98,7 +99,7 @@ impl Account {
             Wake::Flatten { symbol } => self.continue_flatten(&symbol),
             Wake::Gather => self.start_gathering(),
             Wake::Audit => self.audit(),
-            Wake::Trail { order_id } => self.put_up_again(order_id, Kind::StopLoss),
+            Wake::Trail { order_id } => self.place_adrift(order_id),
             Wake::ComparePositions => self.compare_positions(),
         }
     }
@@ -163,6 +164,7 @@ impl Account {
         } else if status != before {
             self.flatten_heard(&symbol, order_id, None);
         }
+        self.went_adrift(order_id);
         self.continue_replacement(order_id);
     }
 

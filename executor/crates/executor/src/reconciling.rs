@@ -1,6 +1,7 @@
 //! Reconciliation on every start and every reconnection of the user stream: the venue is asked for everything that could have
 //! happened unseen, and entries wait until journal and venue agree.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,8 +113,20 @@ impl Account {
             tracing::warn!(account = %self.state.account, "reconciled: {line}");
         }
         let entries: Vec<Uuid> = self.state.guarded.iter().copied().collect();
+        // The balances told are those before any fill that has come since.
+        let mut free = if is_quiet { self.free_balances() } else { HashMap::new() };
         for entry in entries {
-            self.protect(entry, true);
+            let base = self.base_of(entry);
+            let spare = base.as_ref().and_then(|base| free.get(base)).copied().unwrap_or(Decimal::MAX);
+            let placed = self.protect_within(entry, true, spare);
+            if let Some(spare) = base.and_then(|base| free.get_mut(&base)) {
+                *spare -= placed;
+            }
+        }
+        // Seen to now, and with no more than is free.
+        self.unguarded.retain(|entry| !self.state.guarded.contains(entry));
+        for order_id in self.state.adrift.clone() {
+            self.place_adrift(order_id);
         }
         let cancelling: Vec<Uuid> = self.state.cancelling.iter().copied().collect();
         for order_id in cancelling {

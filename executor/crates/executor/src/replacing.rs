@@ -169,6 +169,9 @@ impl Account {
         let here = |order: &Order| symbol.is_none_or(|symbol| order.symbol == symbol);
         let olds = self.state.replacing.iter().filter(|(_, replacement)| here(&replacement.order)).map(|(old, _)| *old);
         olds.collect::<Vec<Uuid>>().into_iter().for_each(|old| self.drop_replacement(old));
+        let is_here = |id: &&Uuid| self.state.orders.get(*id).is_some_and(|tracked| here(&tracked.order));
+        let adrift: Vec<Uuid> = self.state.adrift.iter().filter(is_here).copied().collect();
+        adrift.into_iter().for_each(|order_id| self.give_up_adrift(order_id));
     }
 
     pub fn continue_replacements(&mut self) {

@@ -6,7 +6,7 @@ use orders::exposure::Workload;
 use orders::position::Position;
 use orders::protection::{Form, Group};
 use orders::reconcile::{Seen, VenuePosition};
-use orders::{Event, Limits, Order, Outcome, Status, SymbolRules, Tracked};
+use orders::{Event, Limits, Order, Outcome, Status, SymbolRules, Tracked, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::Balance;
@@ -41,6 +41,8 @@ pub struct State {
     pub trailing: BTreeMap<String, BTreeSet<Uuid>>,
     /// What a trailing stop has become.
     pub moved: HashMap<Uuid, Uuid>,
+    /// Exits in such a life that never reached the venue, and are to be placed again.
+    pub adrift: BTreeSet<Uuid>,
     /// Symbols in which what is watched has changed.
     pub rewatch: BTreeSet<String>,
     pub positions: BTreeMap<String, Position>,
@@ -130,6 +132,7 @@ impl State {
             watched: BTreeMap::new(),
             trailing: BTreeMap::new(),
             moved: HashMap::new(),
+            adrift: BTreeSet::new(),
             rewatch: BTreeSet::new(),
             positions: BTreeMap::new(),
             rules: BTreeMap::new(),
@@ -257,6 +260,7 @@ impl State {
 
     fn keep(&mut self, tracked: Tracked, asked: &Asked, at_ms: i64) {
         let id = tracked.order.id;
+        self.adrift.retain(|old| ids::trailing_next(*old) != id);
         if tracked.is_working() {
             self.working.insert(id);
         }

@@ -157,7 +157,7 @@ impl Account {
         self.take_back_if_working(order_id);
     }
 
-    /// A trailing stop could not be put up: at market if the price is past it already, and again if it did not reach the venue.
+    /// The venue refused a trailing stop: at market if the price is past it already.
     pub fn trail_refused(&mut self, order_id: Uuid, failure: Failure) {
         let Some(order) = self.state.orders.get(&order_id).map(|tracked| &tracked.order) else { return };
         if order.trail.is_none() || order.kind != Kind::StopLoss || self.waiting.contains_key(&order_id) {
@@ -165,14 +165,44 @@ impl Account {
         }
         match failure {
             Failure::WouldTrigger => self.put_up_again(order_id, Kind::Market),
-            Failure::NotSent => self.wake_in(RETRY, Wake::Trail { order_id }),
+            Failure::NotSent => {}
             _ => {
                 tracing::error!(account = %self.state.account, order = %order_id, "UNPROTECTED: the venue refused a trailing stop's next level")
             }
         }
     }
 
-    pub fn put_up_again(&mut self, order_id: Uuid, kind: Kind) {
+    /// What takes a moved stop's place never reached the venue, and the stop is gone: it is placed again, unless the one who asked
+    /// for the move waits and is told.
+    pub fn went_adrift(&mut self, order_id: Uuid) {
+        if !self.state.adrift.contains(&order_id) {
+            return;
+        }
+        if self.waiting.contains_key(&order_id) {
+            self.give_up_adrift(order_id);
+            return;
+        }
+        tracing::error!(account = %self.state.account, order = %order_id, "a moved trailing stop never reached the venue; placing it again");
+        self.wake_in(RETRY, Wake::Trail { order_id });
+    }
+
+    /// Places it again under the id that follows from its own, once.
+    pub fn place_adrift(&mut self, order_id: Uuid) {
+        if self.state.adrift.contains(&order_id)
+            && let Some(kind) = self.state.orders.get(&order_id).map(|tracked| tracked.order.kind)
+        {
+            self.put_up_again(order_id, kind);
+        }
+    }
+
+    pub fn give_up_adrift(&mut self, order_id: Uuid) {
+        let Some(order) = self.state.orders.get(&order_id).map(|tracked| &tracked.order) else { return };
+        let (order, asked) = (follow_up(order, order.kind, order.stop_price), self.asked_of(order_id));
+        self.record(Fact::Moved { old: order_id, new: order.id });
+        self.record(Fact::Refused { order, asked, message: "given up before it could be placed again".into() });
+    }
+
+    fn put_up_again(&mut self, order_id: Uuid, kind: Kind) {
         let Some(order) = self.state.orders.get(&order_id).map(|tracked| &tracked.order) else { return };
         let next = follow_up(order, kind, order.stop_price.filter(|_| kind == Kind::StopLoss));
         let Some(rules) = self.state.rules.get(&next.symbol) else { return };
@@ -185,7 +215,8 @@ impl Account {
             }
             // An entry that trailed the price is late now, and nobody is hurt.
             Err(refusal) => {
-                tracing::warn!(account = %self.state.account, order = %order_id, %refusal, "a trailing stop is gone")
+                tracing::warn!(account = %self.state.account, order = %order_id, %refusal, "a trailing stop is gone");
+                self.give_up_adrift(order_id);
             }
         }
     }

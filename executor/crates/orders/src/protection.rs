@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::filters::SymbolRules;
 use crate::lifecycle::Tracked;
-use crate::order::{Kind, Market, Status};
+use crate::order::{Kind, Market, Side, Status};
 
 /// So many protective orders of one entry may stand beside each other; venues allow only a handful of stops in a symbol. A further
 /// one is placed at once, and then the two smallest are made one.
@@ -34,6 +34,8 @@ pub enum Failure {
     /// It never reached the venue.
     NotSent,
     Refused,
+    /// More than is free: some of it has left by other hands.
+    Short,
     /// Taken back by us, to be placed anew together with another.
     Merged,
     /// The price has reached the watched target, and the stop has been taken back for it.
@@ -86,6 +88,18 @@ pub struct Next {
     pub quantity: Decimal,
 }
 
+impl Next {
+    /// The same for what is free of it, down to the lot; `None` where that is too small for the venue. A swap position needs no balance.
+    pub fn within(self, free: Decimal, entry: &Tracked, rules: &SymbolRules) -> Option<Self> {
+        if rules.market == Market::Swap || entry.order.side == Side::Sell || self.quantity <= free {
+            return Some(self);
+        }
+        let quantity = rules.floor_quantity(free);
+        let valued_at = entry.order.stop_loss.or(entry.order.take_profit)?;
+        rules.is_tradable(quantity, valued_at).then_some(Self { quantity, ..self })
+    }
+}
+
 /// The next protective order that `entry` needs, if any.
 ///
 /// `pairs`: the venue holds a stop and a target of which one fills. `again`: try once more what the venue has refused in every form
@@ -105,6 +119,7 @@ pub fn next(entry: &Tracked, groups: &[Group], rules: &SymbolRules, pairs: bool,
     let form = match failures.clone().next_back() {
         _ if failures.clone().any(is_passed) => Form::Exit,
         None | Some((_, Failure::Merged)) => first,
+        Some((_, Failure::Short)) if again => first,
         Some((form, Failure::NotSent)) => form,
         Some((Form::Oco | Form::Watched, _)) => Form::Stop,
         Some((Form::Stop | Form::Target | Form::Exit, _)) if again => first,

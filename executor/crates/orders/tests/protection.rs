@@ -85,6 +85,9 @@ fn each_refusal_leads_to_the_next_weaker_form_and_then_to_a_flag() {
     let refused = |n, form, failure| group(n, form, "1", Some(failure));
     assert_eq!(form(&[refused(1, Form::Oco, Failure::WouldTrigger)], false), Some((2, Form::Exit)));
     assert_eq!(form(&[refused(1, Form::Oco, Failure::NotSent)], false), Some((2, Form::Oco)));
+    let short = [refused(1, Form::Oco, Failure::Short)];
+    assert_eq!(form(&short, true), Some((2, Form::Oco)), "the same of what is free");
+    assert_eq!(form(&short, false), Some((2, Form::Stop)));
     let mut groups = vec![refused(1, Form::Oco, Failure::Refused)];
     assert_eq!(form(&groups, false), Some((2, Form::Stop)));
     groups.push(refused(2, Form::Stop, Failure::Refused));
