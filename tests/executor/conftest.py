@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+from tests.conftest import Database
 from tests.executor.running_executor import BINARY, Desk, Executor
 from tests.paper_venue.running_venue import BINARY as VENUE_BINARY
 from tests.paper_venue.running_venue import PaperVenue
@@ -64,3 +67,25 @@ def make_executor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ca
 def desk(paper_venue: PaperVenue, make_executor: Callable[..., Executor]) -> Desk:
     """A running executor, with the database away."""
     return Desk(paper_venue, make_executor().start())
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that may do everything in the test's database."""
+    connection = await asyncpg.connect(database.superuser)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def portfolio(owner: asyncpg.Connection) -> str:
+    """The id of a paper portfolio."""
+    user, portfolio = uuid.uuid4(), uuid.uuid4()
+    await owner.execute("insert into auth.users (id, email) values ($1, 'trader@example.com')", user)
+    await owner.execute(
+        "insert into public.portfolios (id, user_id, name, exchange, initial_balance) "
+        "values ($1, $2, 'p', 'paper', 100000)",
+        portfolio,
+        user,
+    )
+    return str(portfolio)

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
-import pytest
 from tests.conftest import Database
 from tests.executor.running_executor import Desk, Executor
 from tests.paper_venue.running_venue import PaperVenue
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database.superuser)
-    yield connection
-    await connection.close()
 
 
 def with_a_stop_and_an_entry(desk: Desk) -> Desk:

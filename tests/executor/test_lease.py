@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,6 @@ from tests.paper_venue.running_venue import PaperVenue
 
 # The shortest: entries go on for four seconds without the database.
 LEASE_S = 10
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database.superuser)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def portfolio(owner: asyncpg.Connection) -> str:
-    user, portfolio = uuid.uuid4(), uuid.uuid4()
-    await owner.execute("insert into auth.users (id, email) values ($1, 'trader@example.com')", user)
-    await owner.execute(
-        "insert into public.portfolios (id, user_id, name, exchange, initial_balance) "
-        "values ($1, $2, 'p', 'paper', 100000)",
-        portfolio,
-        user,
-    )
-    return str(portfolio)
 
 
 @pytest.fixture

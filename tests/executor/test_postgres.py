@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -17,27 +17,6 @@ from tests.executor.running_executor import Desk, Executor
 from tests.paper_venue.running_venue import PaperVenue
 
 BRACKET = {"price": "50000", "stop_loss": "49000", "take_profit": "52000"}
-
-
-@pytest.fixture
-async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database.superuser)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def portfolio(owner: asyncpg.Connection) -> str:
-    """The id of a paper portfolio."""
-    user, portfolio = uuid.uuid4(), uuid.uuid4()
-    await owner.execute("insert into auth.users (id, email) values ($1, 'trader@example.com')", user)
-    await owner.execute(
-        "insert into public.portfolios (id, user_id, name, exchange, initial_balance) "
-        "values ($1, $2, 'p', 'paper', 100000)",
-        portfolio,
-        user,
-    )
-    return str(portfolio)
 
 
 @pytest.fixture

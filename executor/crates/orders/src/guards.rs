@@ -1,8 +1,9 @@
 //! The last gate before the venue, checked on every order whatever was decided before. Only this file can make an [`Approved`],
 //! and only an `Approved` can be sent. Nowhere else can one be made:
 //! ```compile_fail,E0423
-//! # fn an_order() -> orders::Order { unimplemented!() }
-//! let unjudged = orders::Approved(an_order());
+//! fn send_unjudged(order: orders::Order) -> orders::Approved<orders::Order> {
+//!     orders::Approved(order)
+//! }
 //! ```
 
 use rust_decimal::Decimal;
