@@ -1,4 +1,4 @@
-"""The state machine of detection, compiled: `run` works bars through the steps of the rules, which are code nowhere else.
+"""The state machine of detection, compiled: `run` works bars through the steps of the rules, nothing else does.
 
 All of it is in this one file on purpose: numba's cache looks only at the file of the function it loads, so a constant
 or callee elsewhere could change and leave a stale machine behind.
