@@ -425,7 +425,8 @@ def watch(s: State, pivot: Index, end: Index) -> None:
     """Takes the bars before `end` into the window in which a break of this pivot would look for its order block."""
     p_i, p_f, origin = s.pivots_i[pivot], s.pivots_f[pivot], s.ints[ORIGIN]
     low, high, volume = s.tape[PARSED_LOW], s.tape[PARSED_HIGH], s.tape[VOLUME]
-    total, least, block = p_f[P_TOTAL], p_f[P_PARSED], np.int64(-1)
+    total, least = p_f[P_TOTAL], p_f[P_PARSED]
+    block: Index = np.int64(-1)
     for place_now in range(p_i[P_SEEN] + origin, end + origin):
         at = place_of(place_now)
         total += volume[at]
@@ -959,7 +960,7 @@ def surely(s: State, time: Int, k: int) -> int:
     ends = s.calendar[len(s.calendar) - 1, FROM]
     while n > 0 and time[k + n - 1] >= ends and ends < FOREVER:
         n -= 1
-    return n
+    return int(n)
 
 
 @compiled
