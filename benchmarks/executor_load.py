@@ -3,11 +3,12 @@
     python benchmarks/executor_load.py [--json] [--rate 2000] [--seconds 60] [--open 10000] [--profile FILE]
 
 The stream is of placed and cancelled limit orders in turn, signed beforehand and sent by the clock over kept-alive
-connections, without waiting for answers: a slow answer does not slow the next command. Latency counts from the moment a
-command was due. Then resting orders are placed, the executor is killed, and the time from its start to /readyz is the
-reconciliation of all of them. Executor, paper venue, Postgres and this program share the machine: `cpu_us` is what a
-command cost each of them while the stream ran. `rows_pending`: what Postgres had not yet taken when the stream ended;
-the order path does not wait for it. `--profile`: `perf record` of the executor during the stream.
+connections, without waiting for answers: a slow answer does not slow the next command. Latency counts from the moment
+a command was due. Then resting orders are placed, the executor is killed, and the time from its start to /readyz is
+the reconciliation of all of them. Executor, paper venue, Postgres and this program share the machine: `cpu_us` is
+what a command cost each of them while the stream ran; `resident_mb`, the executor's memory in the course of it.
+`rows_pending`: what Postgres had not yet taken when the stream ended; the order path does not wait for it.
+`--profile`: `perf record` of the executor during the stream.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -42,6 +44,10 @@ from smc_agent.local.postgres import Postgres
 CONNECTIONS = 64
 CANCELLED_AFTER = 200  # places
 PATIENCE_S = 60.0
+# What is finished is forgotten after two audits, answers when their commands have expired: soon enough to be seen here.
+AUDIT_S = 10
+VALID = timedelta(seconds=15)
+SIGNING_S = 0.0003  # at most, of a command
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "type": "limit", "quantity": "0.0002", "price": "45000"}
 BTCUSDT = {
     "symbol": "BTCUSDT", "base": "BTC", "quote": "USDT", "tick": "0.01", "step": "0.00001", "min_quantity": "0.00001",
@@ -61,16 +67,16 @@ class Caller:
         for line in self.lines:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def signed(self, action: str, payload: dict[str, Any]) -> tuple[str, bytes]:
+    def signed(self, action: str, payload: dict[str, Any], due: datetime) -> tuple[str, bytes]:
         """A command's id, and the request with it."""
-        now, command_id = datetime.now(UTC), str(uuid.uuid4())
+        command_id = str(uuid.uuid4())
         envelope = {
             "command_id": command_id,
             "account": self.executor.account,
             "action": action,
             "payload": payload,
-            "issued_at": iso(now),
-            "expires_at": iso(now + timedelta(hours=1)),
+            "issued_at": iso(due),
+            "expires_at": iso(due + VALID),
             "key_id": "test",
         }
         # Of strings in ASCII this is RFC 8785's form.
@@ -79,24 +85,32 @@ class Caller:
         body = canonical[:-1] + b',"signature":"' + signature + b'"}'
         return command_id, b"POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
-    def places(self, count: int) -> list[bytes]:
-        return [self.signed("place", ORDER)[1] for _ in range(count)]
+    def place(self, count: int, rate: float) -> dict[str, Any]:
+        """Orders that rest."""
+        begin = self.later(count)
+        dues = [begin + timedelta(seconds=number / rate) for number in range(count)]
+        return self.send([self.signed("place", ORDER, due)[1] for due in dues], rate, begin)
 
-    def in_turn(self, count: int) -> list[bytes]:
+    def later(self, count: int) -> datetime:
+        """When so many commands will have been signed."""
+        return datetime.now(UTC) + timedelta(seconds=count * SIGNING_S)
+
+    def in_turn(self, count: int, rate: float, begin: datetime) -> list[bytes]:
         """Places and cancels in turn; what is cancelled was placed some turns before."""
         placed: list[str] = []
         requests: list[bytes] = []
         for number in range(count):
+            due = begin + timedelta(seconds=number / rate)
             if number % 2 and len(placed) > CANCELLED_AFTER:
-                requests.append(self.signed("cancel", {"order_id": placed[-CANCELLED_AFTER]})[1])
+                requests.append(self.signed("cancel", {"order_id": placed[-CANCELLED_AFTER]}, due)[1])
             else:
-                command_id, request = self.signed("place", ORDER)
+                command_id, request = self.signed("place", ORDER, due)
                 placed.append(command_id)
                 requests.append(request)
         return requests
 
-    def send(self, requests: list[bytes], rate: float) -> dict[str, Any]:
-        """Sends each when it is due, and reads what comes back until there is an answer to each."""
+    def send(self, requests: list[bytes], rate: float, begin: datetime) -> dict[str, Any]:
+        """Sends each when it is due, from `begin` on, and reads what comes back until there is an answer to each."""
         clock, count = time.perf_counter, len(requests)
         latencies: list[float] = []
         heard: list[list[bytes]] = [[] for _ in self.lines]
@@ -105,6 +119,7 @@ class Caller:
         with selectors.EpollSelector() as selector:
             for number, line in enumerate(self.lines):
                 selector.register(line, selectors.EVENT_READ, number)
+            time.sleep(max((begin - datetime.now(UTC)).total_seconds(), 0))
             begun = clock()
             while len(latencies) < count:
                 now = clock()
@@ -189,25 +204,37 @@ def stream(executor: Executor, venue: PaperVenue, server: Postgres, rate: int, s
     assert executor.process is not None
     pid = executor.process.pid
     caller = Caller(executor)
-    caller.send(caller.places(500), rate)
-    requests = caller.in_turn(rate * seconds)
+    caller.place(500, rate)
+    begin = caller.later(rate * seconds)
+    requests = caller.in_turn(rate * seconds, rate, begin)
     looks = {
         "executor": lambda: ticks(pid),
         "venue": lambda: ticks(venue.process.pid),
         "postgres": lambda: ticks_of_server(server),
         "caller": lambda: ticks(os.getpid()),
     }
-    before = resident_mb(pid)
+    memory = [resident_mb(pid)]
     gc.collect()
     gc.freeze()
+    done = threading.Event()
+    watcher = threading.Thread(target=watch_memory, args=(pid, seconds / 6, memory, done))
+    watcher.start()
     with profiled(pid, file):
         spent = {name: -look() for name, look in looks.items()}
-        result = caller.send(requests, rate)
+        result = caller.send(requests, rate, begin)
         result["cpu_us"] = {
             name: round((spent[name] + look()) / TICKS * 1e6 / len(requests)) for name, look in looks.items()
         }
+    done.set()
+    watcher.join()
     caller.close()
-    return result | {"rss_before_mb": before, "rss_after_mb": resident_mb(pid)}
+    return result | {"resident_mb": memory}
+
+
+def watch_memory(pid: int, every: float, seen: list[float], done: threading.Event) -> None:
+    while not done.wait(every):
+        seen.append(resident_mb(pid))
+    seen.append(resident_mb(pid))
 
 
 def measure(rate: int, seconds: int, resting: int, file: str | None) -> dict[str, Any]:
@@ -218,7 +245,9 @@ def measure(rate: int, seconds: int, resting: int, file: str | None) -> dict[str
         server = start_server(Path(name) / "state")
         books = Books(server, "load", stops=False)
         direct = server.url("smc_executor", "load")
-        executor = Executor(Path(name), venue.url, direct, account=books.account, user_id=books.user)
+        executor = Executor(
+            Path(name), venue.url, direct, account=books.account, user_id=books.user, audit_every_s=AUDIT_S
+        )
         try:
             venue.bar("50000", "50000", "50000", "50000")
             executor.start()
@@ -232,7 +261,7 @@ def measure(rate: int, seconds: int, resting: int, file: str | None) -> dict[str
             executor.command("cancel_all")
             executor.until(lambda: not executor.drain()["open_orders"], seconds=120)
             caller = Caller(executor)
-            if (filled := caller.send(caller.places(resting), 5_000))["not_accepted"]:
+            if (filled := caller.place(resting, 2_000))["not_accepted"]:
                 raise SystemExit(f"not accepted: {filled['first_not_accepted']}")
             caller.close()
             result["open_orders"] = len(executor.drain()["open_orders"])

@@ -43,7 +43,7 @@ impl Keys {
         Self(keys)
     }
 
-    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer, however late.
+    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer while that is kept (`forgetting.rs`).
     ///
     /// # Errors
     /// `malformed`, `unknown_key` or `bad_signature`.

@@ -17,6 +17,7 @@ mod fact;
 mod failing;
 mod figures;
 mod flattening;
+mod forgetting;
 mod gate;
 mod gathering;
 mod http;
