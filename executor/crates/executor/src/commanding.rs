@@ -58,6 +58,11 @@ impl Account {
             self.dismiss(command.id, &refusal);
             return;
         }
+        if self.state.is_past(command.expires_at_ms) {
+            let why = "the command has expired by the journal, if not by the clock: compare the clocks, sign a new one";
+            self.dismiss(command.id, &Refusal::new(Code::Expired, why));
+            return;
+        }
         if self.is_stopping() {
             self.dismiss(
                 command.id,

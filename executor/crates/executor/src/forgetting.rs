@@ -1,7 +1,7 @@
 //! What an account need not know any more, so that its memory does not grow with its history (docs/decisions/016).
 //!
-//! - An answer: once the command has expired, for then it is refused whatever it says. The time is that of the facts, so a replay
-//!   forgets the same.
+//! - An answer: once the command has expired. The time is that of the facts, so a replay forgets the same; commands that had to expire
+//!   no later than one whose answer is forgotten are refused from then on, also if the clock is set back.
 //! - A finished order that has filled completely or not at all: once two reconciliations in a row have begun after its end (the fact
 //!   `Forgotten`), and nothing refers to it that is not finished as well. An entry goes with its protection, a stop with its target.
 //!   A completely filled one stays for as long as its venue may list its trades again.
@@ -18,8 +18,6 @@ use crate::answer::Answer;
 use crate::envelope::CLOCK_SKEW_MS;
 use crate::state::State;
 
-/// After a command's end, so that a clock that is set back does not make it valid again.
-const ANSWER_GRACE_MS: i64 = 60_000 + CLOCK_SKEW_MS;
 /// Of an answer whose command is not known to end: it was given after a restart, or by an earlier version.
 const LONGEST_ANSWER_MS: i64 = 24 * 3_600_000;
 /// Behind the newest trade of its symbol; venues are asked for trades of the last minute again, because they list some late.
@@ -28,7 +26,7 @@ const TRADES_SETTLE_MS: i64 = 10 * 60_000;
 impl State {
     pub fn keep_answer(&mut self, answer: &Answer, expires_at_ms: Option<i64>, at_ms: i64) {
         let Some(id) = answer.command_id.filter(|id| !self.answers.contains_key(id)) else { return };
-        let until = expires_at_ms.unwrap_or(at_ms + LONGEST_ANSWER_MS) + ANSWER_GRACE_MS;
+        let until = expires_at_ms.unwrap_or(at_ms + LONGEST_ANSWER_MS) + CLOCK_SKEW_MS;
         self.answers.insert(id, answer.clone());
         self.answers_end.insert((until, id));
     }
@@ -37,7 +35,13 @@ impl State {
         while let Some((until, id)) = self.answers_end.first().copied().filter(|(until, _)| *until < at_ms) {
             self.answers_end.remove(&(until, id));
             self.answers.remove(&id);
+            self.forgotten_until = self.forgotten_until.max(until);
         }
+    }
+
+    /// Whether the answer to a command that expires then may have been forgotten.
+    pub fn is_past(&self, expires_at_ms: i64) -> bool {
+        expires_at_ms + CLOCK_SKEW_MS <= self.forgotten_until
     }
 
     /// Forgets what was finished before `before_ms` and is of no use any more.

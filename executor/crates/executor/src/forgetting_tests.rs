@@ -184,12 +184,14 @@ fn an_answer_is_kept_until_its_command_has_expired() {
     let mut told = Told::new();
     let id = Uuid::from_u128(5);
     told.fact(Fact::Answered { answer: Answer::accepted(id, "yes"), expires_at_ms: Some(30_000) });
-    told.now_ms = 30_000 + ANSWER_GRACE_MS;
+    told.now_ms = 30_000 + CLOCK_SKEW_MS;
     told.fact(Fact::Paused(false));
     assert_eq!(told.state.answers[&id].message, "yes");
     told.now_ms += 1;
     told.fact(Fact::Paused(false));
     assert!(told.state.answers.is_empty() && told.state.answers_end.is_empty());
+    assert!(told.state.is_past(30_000), "whatever the clock says");
+    assert!(!told.state.is_past(30_001));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn an_answer_of_an_earlier_version_is_read_and_ends_too() {
     let mut told = Told::new();
     told.fact(serde_json::from_value(written).unwrap());
     assert_eq!(told.state.answers.len(), 1);
-    told.now_ms = LONGEST_ANSWER_MS + ANSWER_GRACE_MS + 1;
+    told.now_ms = LONGEST_ANSWER_MS + CLOCK_SKEW_MS + 1;
     told.fact(Fact::Paused(false));
     assert!(told.state.answers.is_empty());
 }
@@ -263,8 +265,11 @@ fn forgetting_changes_nothing_that_can_be_asked_for() {
             for id in &placed {
                 let is_known = some.orders.contains_key(id) || some.finished.contains_key(id);
                 assert!(is_known, "seed {seed}, step {step}: {id} could be placed again");
-                if expires[id] >= now_ms {
+                if expires[id] + CLOCK_SKEW_MS >= now_ms {
                     assert_eq!(some.answers.get(id), all.answers.get(id), "seed {seed}, step {step}");
+                    assert!(!some.is_past(expires[id]), "seed {seed}, step {step}");
+                } else {
+                    assert!(some.answers.contains_key(id) || some.is_past(expires[id]), "seed {seed}, step {step}");
                 }
                 if let Some(status) = some.finished.get(id).filter(|_| !some.orders.contains_key(id)) {
                     assert_eq!(*status, all.orders[id].status);

@@ -63,6 +63,8 @@ pub struct State {
     pub answers: HashMap<Uuid, Answer>,
     /// When each of them is forgotten.
     pub answers_end: BTreeSet<(i64, Uuid)>,
+    /// When the last of those had to expire that are forgotten.
+    pub forgotten_until: i64,
     /// How orders ended of which no more is known.
     pub finished: HashMap<Uuid, Status>,
     /// How far the trades of each symbol are known.
@@ -151,6 +153,7 @@ impl State {
             flattening: BTreeMap::new(),
             answers: HashMap::new(),
             answers_end: BTreeSet::new(),
+            forgotten_until: i64::MIN,
             finished: HashMap::new(),
             seen: BTreeMap::new(),
             venue_positions: BTreeMap::new(),
