@@ -162,7 +162,7 @@ class Run:
     def _store(self, envelope: dict[str, Any]) -> None:
         assert self.table is not None
         # Whoever gets no answer asks again in the end, over HTTPS.
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             self.table.put(envelope)
 
     def _hear_the_table(self) -> None:

@@ -33,6 +33,7 @@ mod metrics;
 #[cfg(test)]
 mod model_venue;
 mod netting;
+mod pairing;
 mod placing;
 mod postgres;
 mod postgres_tls;
