@@ -200,7 +200,9 @@ def profiled(pid: int, file: str | None) -> Iterator[None]:
         recorder.wait()
 
 
-def stream(executor: Executor, venue: PaperVenue, server: Postgres, rate: int, seconds: int, file: str | None) -> dict:
+def stream(
+    executor: Executor, venue: PaperVenue, server: Postgres, rate: int, seconds: int, file: str | None
+) -> dict[str, Any]:
     assert executor.process is not None
     pid = executor.process.pid
     caller = Caller(executor)
