@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,7 +209,7 @@ def stream(
     caller.place(500, rate)
     begin = caller.later(rate * seconds)
     requests = caller.in_turn(rate * seconds, rate, begin)
-    looks = {
+    looks: dict[str, Callable[[], int]] = {
         "executor": lambda: ticks(pid),
         "venue": lambda: ticks(venue.process.pid),
         "postgres": lambda: ticks_of_server(server),
