@@ -83,7 +83,7 @@ def doubled(placed: set[str], orders: list[dict[str, Any]], flattens: list[str])
 class Protection:
     """How much of each bracket's filled quantity rests behind a stop, or has left through a stop or target."""
 
-    def __init__(self, brackets: dict[str, Decimal], account: dict[str, Any]) -> None:
+    def __init__(self, brackets: dict[str, dict[str, Any]], account: dict[str, Any]) -> None:
         bought: defaultdict[str, Decimal] = defaultdict(Decimal)
         sold: defaultdict[str, Decimal] = defaultdict(Decimal)
         for trade in account["trades"]:
@@ -99,7 +99,8 @@ class Protection:
         known = set(sold) | set(resting)
         # Per entry: what it brought in, what is covered, and the stop that values it.
         self.of: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
-        for entry, stop in brackets.items():
+        for entry, payload in brackets.items():
+            stop = Decimal(payload["stop_loss"])
             net = bought[client_order_id(entry)] // STEP * STEP
             if not net:
                 continue

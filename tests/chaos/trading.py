@@ -49,6 +49,10 @@ class Tape:
         prices = tuple(str(price.quantize(TICK)) for price in (opened, high, low, close))
         return (prices[0], prices[1], prices[2], prices[3]), str(round(chance.uniform(0.05, 1.5), 3))
 
+    def funding(self, number: int) -> str | None:
+        """The rate that is settled after this step, if any: spot has none."""
+        return None
+
     def _moved(self, chance: random.Random, by: float) -> Decimal:
         return (self.last * (1 + Decimal(str(round(chance.gauss(0, by), 5))))).quantize(TICK)
 

@@ -120,3 +120,35 @@ def test_flatten_closes_a_short(desk: Desk) -> None:
 def test_a_margin_that_does_not_suffice_is_refused(desk: Desk) -> None:
     answer = desk.executor.place(price="50000", quantity="1000")
     assert (answer["status"], answer["code"]) == ("refused", "insufficient_balance")
+
+
+def test_protection_of_what_an_exit_by_hand_has_closed_is_taken_back(desk: Desk) -> None:
+    desk.executor.place(type="market", quantity="0.1", stop_loss="49000", take_profit="51000")
+    desk.bar("50000", "50000", "50000", "50000")
+    desk.executor.place(type="market", side="sell", quantity="0.1", reduce_only=True)
+    snapshot = desk.bar("50000", "50000", "50000", "50000")
+    assert (working(snapshot), snapshot["unprotected"], at_the_venue(desk)) == (set(), [], 0)
+    # The old stop would have closed the next position at the last one's price.
+    desk.executor.place(type="market", quantity="0.1", stop_loss="48000")
+    desk.bar("50000", "50000", "48500", "48600")
+    assert held(desk) == Decimal("0.1")
+
+
+def test_an_entry_of_the_other_side_is_protected_for_what_it_opens(desk: Desk) -> None:
+    desk.executor.place(type="market", quantity="0.1", stop_loss="49000", take_profit="51000")
+    desk.bar("50000", "50000", "50000", "50000")
+    desk.executor.place(type="market", side="sell", quantity="0.04", stop_loss="51500", take_profit="48500")
+    snapshot = desk.bar("50000", "50000", "50000", "50000")
+    assert working(snapshot) == {("stop_loss", "sell", "0.1"), ("limit", "sell", "0.1")}
+    assert snapshot["unprotected"] == []
+    desk.executor.place(type="market", side="sell", quantity="0.09", stop_loss="51600", take_profit="48400")
+    snapshot = desk.bar("50000", "50000", "50000", "50000")
+    assert held(desk) == Decimal("-0.03")
+    assert working(snapshot) == {("stop_loss", "buy", "0.03"), ("limit", "buy", "0.03")}
+    assert (snapshot["unprotected"], at_the_venue(desk)) == ([], 2)
+    # A restart protects nothing of it again.
+    desk.executor.stop(signal.SIGKILL)
+    desk.executor.start()
+    snapshot = desk.executor.drain()
+    assert working(snapshot) == {("stop_loss", "buy", "0.03"), ("limit", "buy", "0.03")}
+    assert (snapshot["unprotected"], at_the_venue(desk)) == ([], 2)

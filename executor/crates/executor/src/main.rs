@@ -31,6 +31,7 @@ mod message;
 mod metrics;
 #[cfg(test)]
 mod model_venue;
+mod netting;
 mod placing;
 mod postgres;
 mod postgres_tls;

@@ -124,6 +124,7 @@ impl Account {
             Event::Missing => Some(Failure::NotSent),
             _ => None,
         };
+        let held = self.state.orders.get(&order_id).map(|tracked| self.state.booked(&tracked.order.symbol));
         let applied = self.record(Fact::Event { order_id, event, latency_us });
         if applied.outcome == Some(Outcome::Contradicted) {
             tracing::error!(account = %self.state.account, order = %order_id, "the venue contradicts itself about an order; asking it");
@@ -150,6 +151,7 @@ impl Account {
             if is_leg {
                 self.leg_filled(order_id);
             }
+            self.net_out(order_id, held.unwrap_or_default());
         }
         if status.is_terminal() && !before.is_terminal() {
             if is_leg {

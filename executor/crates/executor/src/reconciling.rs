@@ -172,6 +172,7 @@ impl Account {
             if booked != quantity {
                 differences.push(format!("{}: {booked} by the fills, {quantity} at the venue", rule.symbol));
                 self.record(Fact::Position { symbol: rule.symbol.clone(), quantity, entry_price });
+                self.let_go(&rule.symbol);
             }
         }
     }
