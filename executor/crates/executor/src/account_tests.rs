@@ -68,7 +68,7 @@ impl Desk {
         let (action, reason) = read_action(action, payload).unwrap();
         let (id, issued_at_ms) = (Uuid::new_v5(&Uuid::nil(), &now_nanos()), now_ms());
         let expires_at_ms = issued_at_ms + 30_000;
-        let (account, envelope) = (self.account.id, json!({}));
+        let (account, envelope) = (self.account.id, Default::default());
         let command = Command { id, account, action, reason, trace: None, issued_at_ms, expires_at_ms, envelope };
         let (reply, answered) = oneshot::channel();
         let waiter = Waiter { received: Instant::now(), reply };

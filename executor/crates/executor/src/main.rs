@@ -7,6 +7,7 @@ mod answer;
 mod answering;
 mod booking;
 mod cancelling;
+mod canonical;
 mod clock;
 mod commanding;
 mod config;
@@ -53,6 +54,7 @@ mod standing;
 mod state;
 mod statements;
 mod status_page;
+mod verifier;
 mod watching;
 
 use std::path::PathBuf;
