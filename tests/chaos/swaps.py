@@ -28,6 +28,20 @@ class SwapTape(Tape):
         chance = random.Random(f"{self.seed} funding {number}")
         return str(Decimal(chance.randint(-75, 75)) / 10_000) if chance.random() < 0.3 else None
 
+    def _asked(self, chance: random.Random) -> tuple[str, dict[str, Any]]:
+        if self.style not in ("both", "by_hand") or chance.random() > 0.15:
+            return super()._asked(chance)
+        # Of a position of unknown side: the guards refuse what does not reduce it.
+        held = chance.choice(["buy", "sell"])
+        return "place_oco", {
+            "symbol": SYMBOL,
+            "side": OTHER[held],
+            "quantity": str(Decimal(chance.randint(1, 3000)) * STEP),
+            "price": self._at(chance, *TARGETS[held]),
+            "stop_price": self._at(chance, *STOPS[held]),
+            "reduce_only": True,
+        }
+
     def _order(self, chance: random.Random) -> dict[str, Any]:
         side = {"long": "buy", "short": "sell"}.get(self.style) or chance.choice(["buy", "sell"])
         quantity = str(Decimal(chance.randint(1, 6000)) * STEP)

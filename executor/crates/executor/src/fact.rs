@@ -4,7 +4,7 @@ use orders::protection::{Failure, Form};
 use orders::{Event, Limits, Order, SymbolRules};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::answer::Answer;
@@ -20,7 +20,7 @@ pub struct Entry {
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// A verified envelope that is about to be carried out.
-    Command(Value),
+    Command(Box<RawValue>),
     /// An order that may be sent once this is on the disk.
     Placed {
         order: Order,

@@ -7,6 +7,7 @@ mod answer;
 mod answering;
 mod booking;
 mod cancelling;
+mod canonical;
 mod clock;
 mod commanding;
 mod config;
@@ -32,6 +33,7 @@ mod metrics;
 #[cfg(test)]
 mod model_venue;
 mod netting;
+mod pairing;
 mod placing;
 mod postgres;
 mod postgres_tls;
@@ -52,6 +54,7 @@ mod standing;
 mod state;
 mod statements;
 mod status_page;
+mod verifier;
 mod watching;
 
 use std::path::PathBuf;

@@ -152,6 +152,7 @@ impl Account {
                 self.leg_filled(order_id);
             }
             self.net_out(order_id, held.unwrap_or_default());
+            self.half_happened(order_id);
         }
         if status.is_terminal() && !before.is_terminal() {
             if is_leg {
@@ -161,6 +162,7 @@ impl Account {
                     None => self.warn_of_lost_protection(order_id),
                 }
             }
+            self.half_happened(order_id);
             self.flatten_heard(&symbol, order_id, rejected);
             self.continue_flatten(&symbol);
         } else if status != before {
