@@ -46,7 +46,7 @@ impl Keys {
         Self(keys.into_iter().map(|(id, key)| (id, Verifier::new(key))).collect())
     }
 
-    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer, however late.
+    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer while that is kept (`forgetting.rs`).
     ///
     /// # Errors
     /// `malformed`, `unknown_key` or `bad_signature`.

@@ -127,7 +127,17 @@ pub enum Fact {
     FlattenDone {
         symbol: String,
     },
-    Answered(Answer),
+    Answered {
+        #[serde(flatten)]
+        answer: Answer,
+        /// Of the command, where it waited for this answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at_ms: Option<i64>,
+    },
+    /// Orders that were finished before `before_ms` have been finished at the venue as well in two reconciliations since.
+    Forgotten {
+        before_ms: i64,
+    },
     /// The right to trade the account, taken under the journal's name as holder. `taken_over`: another executor had it before.
     Lease {
         holder: Uuid,

@@ -18,6 +18,7 @@ mod fact;
 mod failing;
 mod figures;
 mod flattening;
+mod forgetting;
 mod gate;
 mod gathering;
 mod http;
