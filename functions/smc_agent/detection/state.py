@@ -129,7 +129,7 @@ def pack(params: DetectionParams, state: k.State) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
-    """What `pack` wrote; DetectionStateError when it did not write these bytes."""
+    """What `pack` wrote, its zones not in their heaps yet; DetectionStateError when it did not write these bytes."""
     if not data.startswith(MAGIC):
         raise DetectionStateError("not the state of a detector")
     if len(data) < _HEAD.size + _DIGEST:
@@ -158,5 +158,4 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
         part[...] = np.frombuffer(body, part.dtype.newbyteorder("<"), part.size, offset).reshape(part.shape)
         offset += part.nbytes
     state.ints[k.FREE] = free + zones
-    k.place_all(state)
     return params, state
