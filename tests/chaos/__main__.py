@@ -55,7 +55,7 @@ def play(seed: int, base: Path, shared: Postgres) -> Report:
 def tell(report: Report) -> None:
     flag = "ok  " if not report.failures else "FAIL"
     print(
-        f"{flag} seed {report.seed:4} {report.seconds:5.1f} s  commands {report.commands:3}"
+        f"{flag} seed {report.seed:4} {report.seconds:5.1f} s  {report.market:7} commands {report.commands:3}"
         f" orders {report.venue_orders:3} trades {report.trades:3}  kills {report.kills}"
         f" restarts {report.venue_restarts} cuts {report.network_cuts} db {report.database:7}"
         f" faults {sum(report.faults.values()):3}  bare {report.longest_bare_s:4.1f} s",
@@ -83,11 +83,15 @@ def summary(reports: list[Report], seconds: float) -> dict[str, object]:
         "commands": sum(report.commands for report in reports),
         "commands_accepted": sum(report.accepted for report in reports),
         "commands_unanswered_at_first": sum(report.unanswered for report in reports),
+        "commands_by_table": sum(report.by_table for report in reports),
+        "of_these_by_both_ways": sum(report.by_both for report in reports),
         "orders_at_venue": sum(report.venue_orders for report in reports),
         "trades": sum(report.trades for report in reports),
         "executor_kills": sum(report.kills for report in reports),
         "venue_restarts": sum(report.venue_restarts for report in reports),
         "network_cuts": sum(report.network_cuts for report in reports),
+        "funding_settled": sum(report.fundings for report in reports),
+        "runs_by_market": dict(Counter(report.market for report in reports)),
         "runs_by_database": dict(Counter(report.database for report in reports)),
         "faults": sum(faults.values()),
         "faults_by_kind": {kind: faults[kind] for kind in KINDS},
@@ -95,7 +99,7 @@ def summary(reports: list[Report], seconds: float) -> dict[str, object]:
         "exact_protection_checks": sum(report.exact_checks for report in reports),
         "longest_bare_s": max((report.longest_bare_s for report in reports), default=0),
         "acknowledged_and_lost": told("acknowledged and not"),
-        "doubled": told("times", "asked for by no command", "made orders", "protected or sold"),
+        "doubled": told("times", "asked for by no command", "made orders", "protected or sold", "could open"),
         "unprotected": told("unprotected", "lay bare"),
         "disagreements": told("here,", "not in both", "not open in both", "changed the books"),
     }

@@ -80,10 +80,21 @@ def doubled(placed: set[str], orders: list[dict[str, Any]], flattens: list[str])
     return found + [f"order {name} at the venue was asked for by no command" for name in sorted(known - expected)]
 
 
+def halves(pairs: set[str], open_orders: list[dict[str, Any]]) -> list[str]:
+    """Commanded pairs of which one order works without the other."""
+    working = {order["client_order_id"] for order in open_orders}
+    stops = {pair: uuid.uuid5(uuid.UUID(pair), "stop:1") for pair in sorted(pairs)}
+    return [
+        f"half of the pair {pair} works alone"
+        for pair, stop in stops.items()
+        if (client_order_id(pair) in working) != (client_order_id(stop) in working)
+    ]
+
+
 class Protection:
     """How much of each bracket's filled quantity rests behind a stop, or has left through a stop or target."""
 
-    def __init__(self, brackets: dict[str, Decimal], account: dict[str, Any]) -> None:
+    def __init__(self, brackets: dict[str, dict[str, Any]], account: dict[str, Any]) -> None:
         bought: defaultdict[str, Decimal] = defaultdict(Decimal)
         sold: defaultdict[str, Decimal] = defaultdict(Decimal)
         for trade in account["trades"]:
@@ -99,7 +110,8 @@ class Protection:
         known = set(sold) | set(resting)
         # Per entry: what it brought in, what is covered, and the stop that values it.
         self.of: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
-        for entry, stop in brackets.items():
+        for entry, payload in brackets.items():
+            stop = Decimal(payload["stop_loss"])
             net = bought[client_order_id(entry)] // STEP * STEP
             if not net:
                 continue

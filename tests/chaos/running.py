@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import signal
 import threading
 import time
@@ -17,10 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 from tests.chaos.books import Books
-from tests.chaos.invariants import Protection, client_order_id, differences, doubled
+from tests.chaos.judging import judge
+from tests.chaos.markets import market_of
 from tests.chaos.scenario import Scenario
-from tests.chaos.trading import NAMESPACE, Tape
+from tests.chaos.table import CommandTable
+from tests.chaos.trading import NAMESPACE
 from tests.executor.faulty_proxy import FaultyProxy
 from tests.executor.running_executor import Executor
 from tests.paper_venue.running_venue import MINUTE, START, PaperVenue
@@ -30,9 +34,6 @@ PATIENCE = 45.0
 # Beyond the stated turn: a refused or lost protective order is tried again after 1 s, a lost one asked for up to 7 s.
 LONGEST_BARE = 12.0
 POLL = 0.1
-# A cancel that did not get through is repeated after a second.
-TRIED_AGAIN_WITHIN = 1.2
-DUST = Decimal("0.00012")
 
 T = TypeVar("T")
 
@@ -52,6 +53,10 @@ class Report:
     venue_restarts: int = 0
     network_cuts: int = 0
     database: str = ""
+    market: str = ""
+    by_table: int = 0
+    by_both: int = 0
+    fundings: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     observations: int = 0
     exact_checks: int = 0
@@ -64,15 +69,20 @@ class Run:
 
     def __init__(self, scenario: Scenario, folder: Path, books: Books | None = None) -> None:
         self.scenario, self.folder = scenario, folder
-        self.report = Report(scenario.seed, database=scenario.database)
-        self.tape = Tape(scenario.seed, scenario.by_hand)
+        self.report = Report(scenario.seed, database=scenario.database, market=scenario.swap or "spot")
+        self.market = market_of(scenario)
+        self.tape = self.market.tape
         self.books = books
+        self.table = None if books is None else CommandTable(books)
         self.sent: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
-        self.brackets: dict[str, Decimal] = {}
+        # Sent over HTTPS while the disturbances lasted.
+        self.posted: set[str] = set()
+        # The orders that are to be protected, by their ids.
+        self.brackets: dict[str, dict[str, Any]] = {}
         self.lock = threading.Lock()
         self.over = threading.Event()
-        self.venue = PaperVenue(folder, volume_share="0.1")
+        self.venue = PaperVenue(folder, volume_share="0.1", accounts=[self.market.account])
         self.venue.config["listen"] = self.venue.address
         self.proxy = FaultyProxy(self.venue.address) if scenario.cuts else None
         url = self.proxy.url if self.proxy else self.venue.url
@@ -80,6 +90,7 @@ class Run:
             self.executor = Executor(folder, url, audit_every_s=1)
         else:
             self.executor = Executor(folder, url, books.url, account=books.account, user_id=books.user, audit_every_s=1)
+        self.executor.config["accounts"][0] |= self.market.settings(url.removeprefix("http://"))
 
     # --- the run
 
@@ -88,7 +99,7 @@ class Run:
         begun = time.monotonic()
         try:
             self._trade()
-            self._judge()
+            judge(self)
         except Exception as error:
             self.report.failures.append(f"the run broke off: {type(error).__name__}: {str(error)[-600:]}")
         finally:
@@ -112,9 +123,10 @@ class Run:
                 time.sleep(max(0.0, self.begun + self.scenario.over_after * number / steps - time.monotonic()))
                 commands = list(self.tape.step(number, list(self.sent)))
                 list(pool.map(lambda command: self._command(*command), commands))
-                self._bar(number)
+                self.bar(number)
         threads[0].join()
-        self._insist(lambda: self.venue.control("POST", "/paper/v1/faults", {}))
+        self.insist(lambda: self.venue.control("POST", "/paper/v1/faults", {}))
+        self._hear_the_table()
         if self.scenario.ends_flat:
             self._flatten(steps)
         self.over.set()
@@ -125,20 +137,56 @@ class Run:
         with self.lock:
             self.sent[command_id] = envelope
             if "stop_loss" in payload:
-                self.brackets[command_id] = Decimal(payload["stop_loss"])
-        self._send(envelope)
+                self.brackets[command_id] = payload
+        way = random.Random(f"{self.scenario.seed} way {command_id}").random()
+        by_table, by_both = self.scenario.ways
+        if way < by_table + by_both:
+            self._store(envelope)
+        if way >= by_table:
+            self.posted.add(command_id)
+            self.send(envelope)
 
-    def _send(self, envelope: dict[str, Any]) -> None:
+    def send(self, envelope: dict[str, Any]) -> None:
         with contextlib.suppress(*AWAY):
             answer = self.executor.send(envelope)
             # `not_ready` is no answer: the command may be sent again.
             if answer["code"] != "not_ready":
-                with self.lock:
-                    first = self.answers.setdefault(envelope["command_id"], answer)
-                    if first != answer:
-                        self.report.failures.append(f"a repeated command got another answer: {first} then {answer}")
+                self._hear(envelope["command_id"], answer)
 
-    def _bar(self, number: int) -> None:
+    def _hear(self, command_id: str, answer: dict[str, Any]) -> None:
+        with self.lock:
+            first = self.answers.setdefault(command_id, answer)
+            if first != answer:
+                self.report.failures.append(f"a repeated command got another answer: {first} then {answer}")
+
+    def _store(self, envelope: dict[str, Any]) -> None:
+        assert self.table is not None
+        # Whoever gets no answer asks again in the end, over HTTPS.
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            self.table.put(envelope)
+
+    def _hear_the_table(self) -> None:
+        """Every command in the table gets its answer, the same as by the other way."""
+        if self.table is None:
+            return
+        until = time.monotonic() + PATIENCE
+        while True:
+            told = self.table.answers()
+            open_ones = [name for name, answer in told.items() if answer is None]
+            if not open_ones:
+                break
+            if time.monotonic() > until:
+                self.report.failures.append(f"no answer in the table: {open_ones}")
+                break
+            time.sleep(POLL)
+        if lost := self.table.stored - set(told):
+            self.report.failures.append(f"gone from the table: {lost}")
+        for command_id, answer in told.items():
+            if answer is not None:
+                self._hear(command_id, answer)
+        self.report.by_table, self.report.by_both = len(told), len(set(told) & self.posted)
+
+    def bar(self, number: int) -> None:
         prices, volume = self.tape.bar(number)
         opened = START + (number + 1) * MINUTE
         body = dict(zip(("open", "high", "low", "close"), prices, strict=True)) | {
@@ -148,22 +196,26 @@ class Run:
             "close_time_ms": opened + MINUTE - 1,
             "volume": volume,
         }
-        answer = self._insist(lambda: self.venue.control("POST", "/paper/v1/bar", body))
+        answer = self.insist(lambda: self.venue.control("POST", "/paper/v1/bar", body))
         while not answer["done"]:
             self._react()
-            answer = self._insist(self.venue.go_on)
+            answer = self.insist(self.venue.go_on)
+        if rate := self.tape.funding(number):
+            settled = {"symbol": "BTCUSDT", "rate": rate, "time_ms": opened + MINUTE - 1}
+            self.insist(lambda: self.venue.control("POST", "/paper/v1/funding", settled))
+            self.report.fundings += 1
         self._react()
 
     def _react(self) -> None:
         """Waits for the executor's reactions, and looks whether they were what they had to be."""
-        snapshot = self._insist(self._drain)
+        snapshot = self.insist(self.drain)
         unsettled = any(order["status"] in ("pending", "unknown") for order in snapshot["open_orders"])
         if self.scenario.is_exact and not unsettled:
-            protection = Protection(self.brackets, self._insist(self.venue.account))
+            protection = self.market.protection(self.brackets, self.insist(self.venue.account))
             self.report.exact_checks += 1
             self.report.failures += [f"after a drain: {text}" for text in protection.missing() + protection.excess()]
 
-    def _drain(self) -> dict[str, Any]:
+    def drain(self) -> dict[str, Any]:
         status, snapshot = self.executor.post(f"/v1/accounts/{self.executor.account}/drain", "", authorized=True)
         if status != 200:
             raise ConnectionError(f"drain: {status}")
@@ -175,11 +227,12 @@ class Run:
         until = time.monotonic() + PATIENCE
         while True:
             # The sale waits for the next bar's open.
-            self._bar(number)
+            self.bar(number)
             number += 1
-            snapshot = self._insist(self._drain)
+            snapshot = self.insist(self.drain)
             # What is left may be too small to sell.
-            if not snapshot["open_orders"] and all(Decimal(p["quantity"]) < DUST for p in snapshot["positions"]):
+            held = [abs(Decimal(position["quantity"])) for position in snapshot["positions"]]
+            if not snapshot["open_orders"] and all(quantity <= self.market.dust for quantity in held):
                 break
             if time.monotonic() > until:
                 self.report.failures.append(f"not flat after {PATIENCE} s: {snapshot}")
@@ -234,7 +287,9 @@ class Run:
                 continue
             self.report.observations += 1
             now = time.monotonic()
-            bare = {item["order_id"] for item in snapshot["unprotected"] if not is_dust(item, self.brackets)}
+            bare = {
+                item["order_id"] for item in snapshot["unprotected"] if not self.market.is_dust(item, self.brackets)
+            }
             if not snapshot["ready"]:
                 bare = set()
             since = {entry: since.get(entry, now) for entry in bare}
@@ -245,90 +300,6 @@ class Run:
                     since[entry] = now
 
     # --- the end
-
-    def _judge(self) -> None:
-        snapshot = self._at_rest()
-        self._agree("at the end", snapshot)
-        before, answered = self._orders(), set(self.answers)
-        # Every command once more: each gets its first answer, and nothing happens.
-        for envelope in list(self.sent.values()):
-            self._send(envelope)
-        snapshot = self._at_rest()
-        self._count(before, answered)
-        self.executor.stop()
-        self.executor.start()
-        again = self._insist(self._drain)
-        self._agree("after a restart", again)
-        if again["open_orders"] != snapshot["open_orders"] or again["positions"] != snapshot["positions"]:
-            self.report.failures.append(f"a restart changed the books: {snapshot} and then {again}")
-        if self.books is not None:
-            self._compare_rows(self.books)
-
-    def _compare_rows(self, books: Books) -> None:
-        until = time.monotonic() + PATIENCE
-        while (pending := self._insist(self._drain)["sink_pending"]) and time.monotonic() < until:
-            time.sleep(POLL)
-        if pending:
-            self.report.failures.append(f"{pending} rows did not reach the database")
-        account = self.venue.account()
-        found = books.differences(account["trades"], account["open_orders"])
-        self.report.failures += [f"in the database: {text}" for text in found]
-
-    def _at_rest(self) -> dict[str, Any]:
-        """The account once no outcome is open, everything filled is protected, and nothing is tried again any more."""
-        until = time.monotonic() + PATIENCE
-        still_since, before = time.monotonic(), None
-        while True:
-            snapshot = self._insist(self._drain)
-            unsettled = any(order["status"] in ("pending", "unknown") for order in snapshot["open_orders"])
-            settled = not unsettled and all(is_dust(item, self.brackets) for item in snapshot["unprotected"])
-            if not settled or snapshot["open_orders"] != before:
-                still_since, before = time.monotonic(), snapshot["open_orders"]
-            elif time.monotonic() - still_since > TRIED_AGAIN_WITHIN:
-                return snapshot
-            if time.monotonic() > until:
-                self.report.failures.append("never came to rest: see at_rest.json")
-                (self.folder / "at_rest.json").write_text(json.dumps(snapshot, indent=1))
-                return snapshot
-            time.sleep(POLL)
-
-    def _agree(self, when: str, snapshot: dict[str, Any]) -> None:
-        account = self.venue.account()
-        protection = Protection(self.brackets, account)
-        found = differences(snapshot, account) + protection.missing() + protection.excess()
-        self.report.failures += [f"{when}: {text}" for text in found]
-
-    def _orders(self) -> list[dict[str, Any]]:
-        orders: list[dict[str, Any]] = self.venue.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT", limit=1000)
-        assert isinstance(orders, list), orders
-        return orders
-
-    def _count(self, before: list[dict[str, Any]], answered: set[str]) -> None:
-        placed = {command for command, envelope in self.sent.items() if envelope["action"] == "place"}
-        flattens = [command for command, envelope in self.sent.items() if envelope["action"] == "flatten"]
-        orders = self._orders()
-        report = self.report
-        report.failures += doubled(placed, orders, flattens)
-        at_venue = {order["clientOrderId"]: order for order in orders}
-        new = {name for name in at_venue if name not in {order["clientOrderId"] for order in before}}
-        for command, answer in self.answers.items():
-            order = answer.get("order")
-            if command in placed and answer["status"] == "accepted":
-                assert order is not None
-                if order["client_order_id"] not in at_venue:
-                    report.failures.append(f"acknowledged and not at the venue: {answer}")
-            if command in placed and answer["status"] == "refused" and order and order["client_order_id"] in at_venue:
-                report.failures.append(f"refused and at the venue: {answer} {at_venue[order['client_order_id']]}")
-        # One that a kill left unanswered may never have been heard; it may be placed now.
-        heard_now = {client_order_id(command) for command in placed if command not in answered}
-        if new - heard_now:
-            report.failures.append(f"repeated commands made orders: {sorted(new - heard_now)}")
-        report.unanswered = len(self.sent) - len(answered)
-        report.commands, report.accepted = len(self.sent), sum(a["status"] == "accepted" for a in self.answers.values())
-        report.venue_orders, report.trades = len(orders), len(self.venue.account()["trades"])
-        faults = self.venue.control("GET", "/paper/v1/faults")["injected"]
-        report.faults = dict(sorted(faults.items()))
-        report.venue_restarts += faults.get("restart", 0)
 
     def _end(self) -> None:
         with contextlib.suppress(Exception):
@@ -345,7 +316,7 @@ class Run:
             told = [{"sent": envelope, "answer": self.answers.get(name)} for name, envelope in self.sent.items()]
             (self.folder / "commands.json").write_text(json.dumps(told, indent=1))
 
-    def _insist(self, ask: Callable[[], T]) -> T:
+    def insist(self, ask: Callable[[], T]) -> T:
         """Asks until there is an answer: whoever is away comes back."""
         until = time.monotonic() + PATIENCE
         while True:
@@ -355,8 +326,3 @@ class Run:
                 if time.monotonic() > until:
                     raise TimeoutError(f"no answer for {PATIENCE} s: {error}") from error
                 time.sleep(0.02)
-
-
-def is_dust(item: dict[str, Any], brackets: dict[str, Decimal]) -> bool:
-    """Too small for the venue to take a protective order of."""
-    return Decimal(item["quantity"]) * brackets.get(item["order_id"], Decimal(0)) < 5

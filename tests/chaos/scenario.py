@@ -15,6 +15,9 @@ KINDS = REQUEST + CONNECTION + EVENT
 # Chance at each request or event of a run's main fault, and of those beside it. A restart takes everything with it.
 MAIN, BESIDE = 0.12, 0.03
 RARE = {"restart": 0.02, "ban": 0.03, "clock": 0.05, "disconnect": 0.06}
+# How many of the runs are of swap accounts, and what such a run trades.
+SWAP_SHARE = 0.4
+SWAPS = ("long", "short", "both", "by_hand")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Scenario:
     ends_flat: bool
     by_hand: bool
     """Buys and sells without brackets; else brackets, and nothing is sold by hand that they protect."""
+    swap: str
+    """Empty: a spot account. Else a swap account with brackets that are `long`, `short` or `both`, or `by_hand`."""
+    ways: tuple[float, float]
+    """How many of the commands go through the table in Postgres alone, and how many both ways at once."""
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -66,6 +73,9 @@ def scenario(seed: int) -> Scenario:
     def spans(most: int) -> tuple[tuple[float, float], ...]:
         return tuple((at, round(chance.uniform(0.05, 0.6), 3)) for at in moments(most))
 
+    # Drawn apart, so that what the seeds of spot accounts meant they mean still.
+    other = random.Random(f"chaos ways {seed}")
+    swap = other.choice(SWAPS) if other.random() < SWAP_SHARE else ""
     database = {0: "cut", 1: "cut", 2: "stopped"}.get(seed % 8, "away")
     return Scenario(
         seed=seed,
@@ -77,5 +87,7 @@ def scenario(seed: int) -> Scenario:
         database_cuts=(spans(2) or ((0.2, 0.5),)) if database != "away" else (),
         steps=chance.randint(8, 16),
         ends_flat=seed % 6 == 5,
-        by_hand=seed % 8 == 4,
+        by_hand=swap == "by_hand" if swap else seed % 8 == 4,
+        swap=swap,
+        ways=(0.0, 0.0) if database == "away" else (0.3, 0.2),
     )

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from tests.chaos.__main__ import play
 from tests.chaos.books import start_server
-from tests.chaos.scenario import KINDS, scenario
+from tests.chaos.scenario import KINDS, SWAPS, scenario
 from tests.executor.running_executor import BINARY
 from tests.paper_venue.running_venue import BINARY as VENUE_BINARY
 
 from smc_agent.local.postgres import Postgres
 
-# A lost answer with the network cut, events that never come, restarts with a cut database, twice and out of order.
-SEEDS = (17, 14, 25, 28, 27, 8)
+# A lost answer with the network cut, events that never come, restarts with a cut database, twice and out of order;
+# swap accounts by hand, short (commands through the table) and of both sides.
+SEEDS = (17, 14, 25, 27, 8, 128)
 
 
 @pytest.fixture
@@ -37,6 +38,8 @@ def test_a_few_seeds(server: Postgres, tmp_path: Path) -> None:
     assert {report.seed: report.failures for report in reports if report.failures} == {}
     assert sum(sum(report.faults.values()) for report in reports) > 20
     assert sum(report.kills for report in reports) > 3
+    assert sum(report.by_both for report in reports) > 5
+    assert {report.market for report in reports} == {"spot", "short", "both", "by_hand"}
 
 
 def test_a_seed_decides_everything_and_every_kind_has_its_runs() -> None:
@@ -45,3 +48,4 @@ def test_a_seed_decides_everything_and_every_kind_has_its_runs() -> None:
     mains = [max(scenario(seed).chances, key=lambda kind: scenario(seed).chances[kind]) for seed in range(1, 201)]
     assert set(mains) == set(KINDS)
     assert {scenario(seed).database for seed in range(1, 201)} == {"cut", "stopped", "away"}
+    assert {scenario(seed).swap for seed in range(1, 201)} == {"", *SWAPS}

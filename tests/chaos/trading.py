@@ -33,7 +33,7 @@ class Tape:
             elif roll < 0.18:
                 yield command_id, chance.choice(["pause", "resume", "cancel_all"]), {}
             else:
-                yield command_id, "place", self._order(chance)
+                yield command_id, *self._asked(chance)
         if number % 4 == 3:
             # Whatever was paused goes on.
             yield str(uuid.uuid5(NAMESPACE, f"{self.seed}:{number}:resume")), "resume", {}
@@ -49,8 +49,15 @@ class Tape:
         prices = tuple(str(price.quantize(TICK)) for price in (opened, high, low, close))
         return (prices[0], prices[1], prices[2], prices[3]), str(round(chance.uniform(0.05, 1.5), 3))
 
+    def funding(self, number: int) -> str | None:
+        """The rate that is settled after this step, if any: spot has none."""
+        return None
+
     def _moved(self, chance: random.Random, by: float) -> Decimal:
         return (self.last * (1 + Decimal(str(round(chance.gauss(0, by), 5))))).quantize(TICK)
+
+    def _asked(self, chance: random.Random) -> tuple[str, dict[str, Any]]:
+        return "place", self._order(chance)
 
     def _order(self, chance: random.Random) -> dict[str, Any]:
         quantity = str(Decimal(chance.randint(20, 6000)) * STEP)

@@ -144,7 +144,11 @@ def test_more_bars_or_events_than_32_bits_count_are_refused_as_a_whole_not_wrapp
 
     def with_count(place: int, count: int) -> Detector:
         detector = Detector.restore(begun.save())
-        detector._state.ints[place] = count
+        state = detector._state
+        if place == k.BARS:  # what the state says of bars moves with them
+            state.ints[k.ORIGIN] -= count - state.ints[place]
+            state.pivots_i[:, [k.P_ANCHOR, k.P_BLOCK, k.P_SEEN]] += count - state.ints[place]
+        state.ints[place] = count
         return detector
 
     def take(detector: Detector) -> list[int]:

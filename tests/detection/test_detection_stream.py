@@ -145,7 +145,7 @@ def test_a_damaged_state_is_refused_wherever_the_damage_is(state: bytes) -> None
         (lambda s: s[:-1], "damaged"),
         (lambda s: s[:20], "cut short"),
         (lambda s: s + b"x", "damaged"),
-        (lambda s: signed(s[:12] + b"\x09\x00" + s[14:-16]), "version 9, this program reads version 2"),
+        (lambda s: signed(s[:12] + b"\x09\x00" + s[14:-16]), "version 9, this program reads version 3"),
         (lambda s: signed(s[:-16] + bytes(8)), "another length"),
         (lambda s: signed(s[:-24]), "another length"),
         (lambda s: signed(s[:-16].replace(b'"swing":9', b'"swing":0')), "swing"),

@@ -119,3 +119,64 @@ def test_a_killed_executor_finds_everything_again(open_desk: Callable[..., Desk]
     assert resting["command_id"] in [order["order_id"] for order in snapshot["open_orders"]]
     assert len(desk.venue.account()["open_orders"]) == 2
     assert snapshot["unprotected"] == []
+
+
+# A fault that changes nothing, for the clock is shifted by nothing: it tells that a request came.
+SEEN = "clock"
+
+
+def arm(venue: PaperVenue, *faults: tuple[str, str]) -> None:
+    armed = [{"fault": fault, "target": target} for fault, target in faults]
+    venue.control("POST", "/paper/v1/faults", {"longest_skew_ms": 0, "next": armed})
+
+
+def hit(venue: PaperVenue) -> list[str]:
+    return [fault["target"] for fault in venue.control("GET", "/paper/v1/faults")["log"]]
+
+
+@pytest.fixture
+def wired(open_desk: Callable[..., Desk]) -> Desk:
+    """A desk whose orders go over the WebSocket."""
+    desk = open_desk()
+    desk.executor.until(lambda: "orders go over the WebSocket" in desk.executor.text())
+    return desk
+
+
+def test_orders_and_cancels_go_over_the_websocket(wired: Desk) -> None:
+    arm(wired.venue, (SEEN, "ws order.create"), (SEEN, "ws order.cancel"))
+    entry = wired.executor.place(price="40000")
+    assert (entry["status"], entry["order"]["status"]) == ("accepted", "open")
+    assert wired.executor.place(price="50000", quantity="3")["code"] == "insufficient_balance"
+    answer = wired.executor.command("cancel", {"order_id": entry["command_id"]})
+    assert (answer["status"], answer["order"]["status"]) == ("accepted", "cancelled")
+    assert hit(wired.venue) == ["ws order.create", "ws order.cancel"]
+    assert wired.venue.account()["open_orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "at_venue"), [("drop_reply", 1), ("error_after", 1), ("garble", 1), ("drop_request", 0)]
+)
+def test_an_order_whose_answer_is_lost_is_asked_for_and_not_sent_again(wired: Desk, fault: str, at_venue: int) -> None:
+    arm(wired.venue, (fault, "ws order.create"))
+    order = wired.executor.place(price="40000")["command_id"]
+
+    def settled() -> bool:
+        known = [one["order_id"] for one in wired.executor.drain()["open_orders"]]
+        return known == [order] * at_venue
+
+    wired.executor.until(settled)
+    assert len(wired.venue.account()["open_orders"]) == at_venue
+    # The connection is back, and takes orders.
+    assert wired.executor.place(price="39000")["status"] == "accepted"
+    assert len(wired.venue.account()["open_orders"]) == at_venue + 1
+    assert hit(wired.venue) == ["ws order.create"]
+
+
+def test_while_the_websocket_is_away_orders_go_over_rest(wired: Desk) -> None:
+    away = [("drop_request", "GET /v5/trade")] * 20
+    arm(wired.venue, ("disconnect", "ws order.create"), (SEEN, "POST /v5/order/create"), *away)
+    assert wired.executor.place(price="40000")["status"] == "accepted"
+    wired.executor.until(lambda: "orders go over REST until it is back" in wired.executor.text())
+    assert wired.executor.place(price="39000")["status"] == "accepted"
+    assert "POST /v5/order/create" in hit(wired.venue)
+    assert len(wired.venue.account()["open_orders"]) == 2

@@ -23,7 +23,11 @@ def point(exchange: Any, venue: PaperVenue) -> Any:
         ws = f"ws://{venue.address}/v5"
         exchange.urls["api"]["ws"] = {
             "public": {name: f"{ws}/public/{name}" for name in ("spot", "linear")},
-            "private": {"spot": {"unified": f"{ws}/private"}, "contract": f"{ws}/private"},
+            "private": {
+                "spot": {"unified": f"{ws}/private"},
+                "contract": f"{ws}/private",
+                "trade": f"{ws}/trade",
+            },
         }
     # An account's list of coins is not among what the paper venue has.
     exchange.has["fetchCurrencies"] = False
@@ -135,3 +139,23 @@ async def test_own_orders_trades_and_balance_by_stream(venue: PaperVenue) -> Non
         venue.bar("100", "101", "95", "97")
         assert (await asyncio.wait_for(trades, WAIT))[0]["price"] == 96
         assert (await asyncio.wait_for(public, WAIT))[0]["symbol"] == SPOT
+
+
+async def test_orders_by_websocket(venue: PaperVenue) -> None:
+    venue.bar("100", "101", "99", "100")
+    async with point(ccxt.pro.bybit(settings()), venue) as desk:
+        order = await desk.create_order_ws(SPOT, "limit", "buy", 1, 96, {"clientOrderId": "mine"})
+        assert [one["client_order_id"] for one in venue.account()["open_orders"]] == ["mine"]
+        assert (await desk.cancel_order_ws(order["id"], SPOT))["id"] == order["id"]
+        assert venue.account()["open_orders"] == []
+        with pytest.raises(InsufficientFunds):
+            await desk.create_order_ws(SPOT, "limit", "buy", 5000, 96)
+        with pytest.raises(OrderNotFound):
+            await desk.cancel_order_ws(order["id"], SPOT)
+        market = await desk.create_order_ws(SPOT, "market", "buy", 1)
+        venue.bar("102", "103", "101", "102")
+        assert (await desk.fetch_order(market["id"], SPOT, {"acknowledged": True}))["status"] == "closed"
+    async with point(ccxt.pro.bybit(settings(secret="another")), venue) as stranger:
+        with pytest.raises(AuthenticationError):
+            await stranger.create_order_ws(SPOT, "limit", "buy", 1, 96)
+    assert venue.account()["open_orders"] == []

@@ -9,7 +9,7 @@ from typing import Any
 import ccxt.async_support
 import ccxt.pro
 import pytest
-from ccxt.base.errors import AuthenticationError, InsufficientFunds, InvalidOrder, OrderNotFound
+from ccxt.base.errors import AuthenticationError, ExchangeError, InsufficientFunds, InvalidOrder, OrderNotFound
 from tests.paper_venue.running_venue import KEY, SECRET, PaperVenue
 
 SPOT, SWAP = "BTC/USDT", "BTC/USDT:USDT"
@@ -121,3 +121,40 @@ async def test_own_orders_and_balance_by_stream(venue: PaperVenue) -> None:
         await asyncio.sleep(0.5)
         venue.bar("100", "101", "95", "97")
         assert (await asyncio.wait_for(trades, WAIT))[0]["price"] == 96
+
+
+async def test_orders_by_websocket(venue: PaperVenue) -> None:
+    venue.bar("100", "101", "99", "100")
+    async with point(ccxt.pro.okx(settings()), venue) as desk:
+        order = await desk.create_order_ws(SPOT, "limit", "buy", 1, 96, {"clientOrderId": "mine"})
+        assert [one["client_order_id"] for one in venue.account()["open_orders"]] == ["mine"]
+        assert (await desk.cancel_order_ws(order["id"], SPOT))["id"] == order["id"]
+        assert venue.account()["open_orders"] == []
+        # Over the WebSocket ccxt does not look at an entry's own code.
+        with pytest.raises(ExchangeError, match="51008"):
+            await desk.create_order_ws(SPOT, "limit", "buy", 5000, 96)
+        with pytest.raises(ExchangeError, match="51400"):
+            await desk.cancel_order_ws(order["id"], SPOT)
+        await desk.create_order_ws(SPOT, "limit", "buy", 1, 96, {"op": "order"})
+        venue.bar("100", "101", "95", "97")
+        assert (await desk.fetch_my_trades(SPOT))[-1]["price"] == 96
+    async with point(ccxt.pro.okx(settings(secret="another")), venue) as stranger:
+        with pytest.raises(AuthenticationError):
+            await stranger.create_order_ws(SPOT, "limit", "buy", 1, 96)
+    assert venue.account()["open_orders"] == []
+
+
+async def test_an_instrument_is_named_by_its_code(start_venue: Callable[..., PaperVenue]) -> None:
+    accounts = [
+        {"name": "alice", "api_key": KEY, "api_secret": SECRET, "market": "swap", "balances": {"USDT": "100000"}}
+    ]
+    venue = start_venue(accounts=accounts)
+    venue.bar("100", "101", "99", "100")
+    async with point(ccxt.pro.okx(settings(defaultType="swap")), venue) as desk:
+        await desk.create_order_ws(SWAP, "limit", "buy", 200, 96)
+        assert [one["quantity"] for one in venue.account()["open_orders"]] == ["2"]
+        # As OKX: the name alone does not do, and another book's code is not this account's.
+        for code in (None, desk.market(SPOT)["instIdCode"]):
+            desk.markets[SWAP]["instIdCode"] = code
+            with pytest.raises(ExchangeError, match=r"instIdCode|51001"):
+                await desk.create_order_ws(SWAP, "limit", "buy", 200, 96)

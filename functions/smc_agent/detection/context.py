@@ -43,7 +43,7 @@ def context_of_state(state: k.State) -> Context:
     position = retracement = None
     top, bottom = float(floats[k.TOP]), float(floats[k.BOTTOM])
     if top > bottom:
-        close = float(state.ring[k.CLOSE, (ints[k.BARS] - 1) & state.settings_i[k.RING_MASK]])
+        close = float(state.tape[k.CLOSE, ints[k.BARS] - 1 + ints[k.ORIGIN]])
         position = (close - bottom) / (top - bottom)
         if ints[k.TOP_BAR] != ints[k.BOTTOM_BAR]:
             up = ints[k.TOP_BAR] > ints[k.BOTTOM_BAR]

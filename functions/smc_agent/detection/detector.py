@@ -152,10 +152,15 @@ class Detector:
         self._machine.hold(self._state, self._machine.bar)
 
     def _make_room(self, bars: int = 0) -> None:
-        """Room for the events of any one bar, and of `bars` as they usually are."""
-        needed = k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * len(self._state.zones_i) + 2 * bars
+        """Room for the events of any one bar, or of any block and of `bars` as they usually are."""
+        block = max(1, min(bars, k.BLOCK_BARS))
+        wanted = int(self._state.ints[k.LIVE]) + k.ZONES_PER_BAR * block
+        if wanted > len(self._state.zones_i):
+            self._state = with_slots(self._state, 1 << wanted.bit_length())
+        needed = block * (k.EVENTS_PER_BAR + k.EVENTS_PER_ZONE * k.ZONES_PER_BAR) + 2 * bars
+        needed += k.EVENTS_PER_ZONE * len(self._state.zones_i)
         if needed > len(self._state.out_i):
-            self._state = with_room(self._state, needed, k.BLOCKS_PER_BAR + bars // 4)
+            self._state = with_room(self._state, needed, k.BLOCKS_PER_BAR * block + bars // 4)
 
     def _before(self, bars: int) -> bytes:
         """What to go back to, should the events of so many bars pass the numbers there are; empty where they cannot."""

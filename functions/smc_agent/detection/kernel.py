@@ -1,11 +1,15 @@
-"""The state machine of detection, compiled: `run` works bars through `step`, the only place where the rules are code.
+"""The state machine of detection, compiled: `run` works bars through the steps of the rules, nothing else does.
 
 They are Python that numba compiles (`compiling`): no exceptions, no new arrays, no functions but these and NumPy's
 numbers. `native` sees to it that what runs was compiled from the text that stands here.
 
-Cost per bar does not grow with the number of live zones. Each zone waits in a heap under the price that would make the
-next thing happen to it, so a bar looks at the top of twelve heaps. Zones above the price are kept with negated prices:
-then "the price falls to the key" is the one test for both sides.
+Bars are worked in blocks. What depends on prices alone (volatility, turns of the legs, the trailing range) is found out
+in passes over the block; each bar's own work, `step`, then looks at one word that says what it has.
+
+Cost per bar does not grow with the number of live zones. Each zone waits in a queue under the price that would make the
+next thing happen to it, so a bar looks at the next of twelve queues. Queues are sorted, nearest price last: new prices
+to wait for lie near the market, so they find their place after a step or two. Zones above the price are kept with
+negated prices: then "the price falls to the key" is the one test for both sides.
 """
 
 from typing import Any, NamedTuple
@@ -84,31 +88,40 @@ NO_SCALE, INTERNAL, SWING, NO_REF = map(np.int64, (0, 1, 2, -1))
 
 # settings_i
 SIZES, LONGEST, ATR_PERIOD, BREAK_BY_WICK, MITIGATION_BY_CLOSE, FVG_AUTO = 0, 3, 4, 5, 6, 7  # swing, internal, equal
-MAX_ZONES, RING_MASK, SETTINGS_I = 8, 9, 10
+MAX_ZONES, HISTORY, SETTINGS_I = 8, 9, 10
 # settings_f
 (
     EQUAL_THRESHOLD, WILD_FACTOR, FVG_FACTOR, PREMIUM, EQUILIBRIUM, OTE_FROM, OTE_TO, DISPLACEMENT_FACTOR, SETTINGS_F
 ) = range(9)  # fmt: skip
-# ints: FREE, ROWS, HITS and the place in the calendar mean nothing to another detector; NEWS only within a bar
+# ints: FREE, ROWS, HITS, ORIGIN and the place in the calendar mean nothing to another detector; NEWS only within a bar
 BARS, LAST_TIME, NEXT_ID, LIVE, FREE, ROWS, HITS, DATE, DATE_ENDS, NEWS = range(10)
-LEG, TREND, STACK = 10, 13, 15  # legs of swing, internal and equal; trends; first and end of each stack
-TOP_BAR, BOTTOM_BAR, ZONE, OTE_TOP, OTE_BOTTOM, TOLD = 19, 20, 21, 22, 23, 24  # TOLD: strength of swing high and low
-BREAK_ID, BREAK_BAR, BODIES = 26, 27, 28  # the swing break that no inducement has followed; bars in SCALED_SUM
-PERIOD, WHOLE, WINDOW, WINDOW_ID, INTS = 29, 32, 35, 42, 49  # day, week, month; each window's beginning and event
+LEG, TREND, ORIGIN = 10, 13, 15  # legs of swing, internal and equal; trends; place of bar 0 in the tape
+TOP_BAR, BOTTOM_BAR, ZONE, OTE_TOP, OTE_BOTTOM, TOLD = 16, 17, 18, 19, 20, 21  # TOLD: strength of swing high and low
+BREAK_ID, BREAK_BAR, BODIES = 23, 24, 25  # the swing break that no inducement has followed; bars in SCALED_SUM
+PERIOD, WHOLE, WINDOW, WINDOW_ID, INTS = 26, 29, 32, 39, 46  # day, week, month; each window's beginning and event
 # floats
-ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, PRICE = 0, 1, 2, 3, 5  # last equal-size levels; price of each heap
-TOP, BOTTOM, SCALED_SUM, NEAREST, FLOATS = 9, 10, 11, 12, 14  # the trailing range; nearest levels of periods
-# ring rows
-OPEN, HIGH, LOW, CLOSE, VOLUME, PARSED_HIGH, PARSED_LOW, RING = range(8)
+ATR, RANGE_SUM, BODY_SUM, EQUAL_LEVEL, PRICE = 0, 1, 2, 3, 5  # last equal-size levels; price of each queue
+TOP, BOTTOM, SCALED_SUM, NEAREST = 9, 10, 11, 12  # the trailing range; nearest levels of periods
+STANDING, NEXT, FLOATS = 14, 18, 30  # level of each pivot while it is unbroken, else infinite; next key of each queue
+# tape rows
+OPEN, HIGH, LOW, CLOSE, VOLUME, PARSED_HIGH, PARSED_LOW, TAPE = range(8)
+# ahead_i, ahead_f: what the passes over a block tell of each of its bars; reach: scratch of `furthest`
+SIGNS, RANGE_TOP_BAR, RANGE_BOTTOM_BAR, AHEAD_I = range(4)
+ATR_THEN, RANGE_TOP, RANGE_BOTTOM, AHEAD_F = range(4)
+HIGHEST, LOWEST, REACH = 0, 1, 4
+BLOCK_BARS = 128  # as many at once as stay in the processor's nearest cache
+# SIGNS: of each leg two bits for a new high, a new low; the zone of the range in the last two
+LEGS_TURN, BULLISH_GAP, BEARISH_GAP, DISPLACED, ZONE_NEW, OTE_NEW, ZONE_BITS = 63, 64, 128, 256, 512, 1024, 11
+CONTEXT_NEW = DISPLACED | ZONE_NEW | OTE_NEW
 # pivots_i, pivots_f: rows scale * 2 + side, scale 0 internal, 1 swing; side 0 high, 1 low
-P_ANCHOR, P_ID, P_BROKEN, P_BLOCK, PIVOT_I = range(5)
+P_ANCHOR, P_ID, P_BROKEN, P_BLOCK, P_SEEN, PIVOT_I = range(6)  # P_SEEN: the first bar not in the window of its block
 P_LEVEL, P_BEFORE, P_PARSED, P_TOP, P_BOTTOM, P_VOLUME, P_TOTAL, PIVOT_F = range(8)
 # zones_i, zones_f; a free slot has id -1 and the next free slot as its anchor
 Z_ID, Z_KIND, Z_DIRECTION, Z_SCALE, Z_ANCHOR, Z_STAGE, ZONE_I = range(7)
 Z_TOP, Z_BOTTOM, ZONE_F = range(3)
 BLOCK, BREAKER, FVG, LEVEL = map(np.int64, (0, 1, 2, 3))  # Z_KIND
-# heaps: 2 by wick (below the price, above it) and 2 by close for gaps, the same for blocks and for levels
-GAPS, GAPS_BY_CLOSE, BLOCKS, LEVELS, LEVELS_BY_CLOSE, HEAPS = map(np.int64, (0, 2, 4, 8, 10, 12))
+# queues: 2 by wick (below the price, above it) and 2 by close for gaps, the same for blocks and for levels
+GAPS, GAPS_BY_CLOSE, BLOCKS, LEVELS, LEVELS_BY_CLOSE, QUEUES = map(np.int64, (0, 2, 4, 8, 10, 12))
 # periods_i, periods_f: rows period * 2 + side, 0 day, 1 week, 2 month; prices of lows are negated
 R_BAR, R_ID, R_ANCHOR, R_SWEPT, PERIOD_I = range(5)  # bar of the extreme so far; the level that rests, id -1: none
 R_EXTREME, R_LEVEL, PERIOD_F = range(3)
@@ -137,17 +150,19 @@ class State(NamedTuple):
     settings_f: Float
     ints: Int
     floats: Float
-    ring: Float  # [RING, size]: the last bars, at index & mask
-    stacks: Int  # [4, size]: bars whose high (low) no later bar has reached, as a queue; and whether a bar is in it
+    tape: Float  # [TAPE, size]: the last bars, at index + ORIGIN
+    ahead_i: Int  # [AHEAD_I, BLOCK_BARS]
+    ahead_f: Float
+    reach: Float  # [REACH, size]
     pivots_i: Int
     pivots_f: Float
     periods_i: Int
     periods_f: Float
     zones_i: Int
     zones_f: Float
-    heap_key: Float  # [HEAPS, slots]
-    heap_slot: Int
-    heap_size: Int
+    queue_key: Float  # [QUEUES, slots]
+    queue_slot: Int
+    queue_size: Int
     hits: Int  # [3 * slots, 2]: scratch, what this bar does to zones
     calendar: Int  # [rows, 4 + WINDOWS]: of the times to come, made outside
     out_i: Short  # [rows, OUT_I]: the events of one call
@@ -186,37 +201,7 @@ def zone_event(s: State, slot: Index, kind: Index) -> int:
     return emit(s, kind, zone[Z_SCALE], zone[Z_DIRECTION], zone[Z_ANCHOR], top, bottom, zone[Z_ID])
 
 
-# --- heaps: a zone is in exactly one, under the price that makes the next thing happen ---
-
-
-@inlined
-def sift_up(keys: Float, slots: Int, start: Index) -> None:
-    at = place_of(start)
-    key, slot = keys[at], slots[at]
-    while at > NONE:
-        above = (at - ONE) >> ONE
-        if keys[above] >= key:
-            break
-        keys[at], slots[at] = keys[above], slots[above]
-        at = above
-    keys[at], slots[at] = key, slot
-
-
-@inlined
-def sift_down(keys: Float, slots: Int, size: Index) -> None:
-    at, end = NONE, place_of(size)
-    key, slot = keys[at], slots[at]
-    while True:
-        below = (at << ONE) + ONE
-        if below >= end:
-            break
-        if below + ONE < end and keys[below + ONE] > keys[below]:
-            below += ONE
-        if keys[below] <= key:
-            break
-        keys[at], slots[at] = keys[below], slots[below]
-        at = below
-    keys[at], slots[at] = key, slot
+# --- queues: a zone is in exactly one, under the price that makes the next thing happen ---
 
 
 @inlined
@@ -228,7 +213,7 @@ def next_below(price: Any) -> Any:
 
 @inlined
 def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
-    """-> the heap of a zone and its key there: the next thing happens when the heap's price is at or below the key."""
+    """-> the queue of a zone and its key there: the next thing happens when the price is at or below the key."""
     slot = place_of(slot)
     kind, stage = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE]
     top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
@@ -241,39 +226,46 @@ def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
     if kind == BLOCK and stage == 0:
         return above + BLOCKS, near
     if kind == FVG:
-        heap = above + (GAPS_BY_CLOSE if stage == 3 else GAPS)
+        queue = above + (GAPS_BY_CLOSE if stage == 3 else GAPS)
     elif kind == LEVEL:
-        heap = above + (LEVELS_BY_CLOSE if stage else LEVELS)
+        queue = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
-        heap = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
-    return heap, next_below(far)  # "below the far edge" is "at or below the next number"
+        queue = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
+    return queue, next_below(far)  # "below the far edge" is "at or below the next number"
 
 
 @inlined
-def put(s: State, heap: Index, key: float, slot: Index) -> None:
-    size = s.heap_size[heap]
-    s.heap_key[heap, size], s.heap_slot[heap, size] = key, slot
-    s.heap_size[heap] = size + 1
-    sift_up(s.heap_key[heap], s.heap_slot[heap], size)
+def put(s: State, queue: Index, key: float, slot: Index) -> None:
+    keys, slots = s.queue_key[queue], s.queue_slot[queue]
+    size = s.queue_size[queue] + 1
+    s.queue_size[queue] = size
+    at = place_of(size)
+    while keys[at - ONE] > key:  # ends at the first place, which holds -inf
+        keys[at], slots[at] = keys[at - ONE], slots[at - ONE]
+        at -= ONE
+    keys[at], slots[at] = key, slot
+    s.floats[NEXT + queue] = keys[place_of(size)]
 
 
 @inlined
 def place(s: State, slot: Index) -> None:
-    """Puts a zone into its heap."""
-    heap, key = waits_for(s, slot)
-    put(s, heap, key, slot)
+    """Puts a zone into its queue."""
+    queue, key = waits_for(s, slot)
+    put(s, queue, key, slot)
 
 
 @inlined
-def take_first(s: State, heap: Index) -> int:
-    keys, slots = s.heap_key[heap], s.heap_slot[heap]
-    slot, last = slots[0], s.heap_size[heap] - 1
-    s.heap_size[heap] = last
-    keys[0], slots[0] = keys[last], slots[last]
-    sift_down(keys, slots, last)
-    if last == 0:
-        keys[0] = -np.inf  # no price is below it
-    return int(slot)
+def take_next(s: State, queue: Index) -> int:
+    size = s.queue_size[queue]
+    s.queue_size[queue] = size - 1
+    s.floats[NEXT + queue] = s.queue_key[queue, place_of(size - 1)]
+    return int(s.queue_slot[queue, place_of(size)])
+
+
+@inlined
+def due(s: State, queue: Index, falling: float, rising: float) -> bool:
+    """Whether something waits in this queue or the next for a price like these (the second one negated)."""
+    return bool((s.floats[NEXT + queue] >= falling) | (s.floats[NEXT + queue + 1] >= rising))
 
 
 # --- zones ---
@@ -289,12 +281,25 @@ def free(s: State, slot: Index) -> None:
 
 @compiled
 def place_all(s: State) -> None:
-    """Builds the heaps of a state that has only its zones."""
-    s.heap_size[:] = 0
-    s.heap_key[:, 0] = -np.inf
+    """Builds the queues of a state that has only its zones."""
+    s.queue_size[:] = 0
+    s.queue_key[:, 0] = -np.inf
+    s.floats[NEXT : NEXT + QUEUES] = -np.inf
     for slot in range(len(s.zones_i)):
         if s.zones_i[slot, Z_ID] >= 0:
             place(s, slot)
+
+
+@compiled
+def leave_queues(s: State) -> None:
+    """Closes the ranks where zones have ended that were not the next."""
+    for queue in range(QUEUES):
+        keys, slots, size = s.queue_key[queue], s.queue_slot[queue], 0
+        for at in range(1, s.queue_size[queue] + 1):
+            if s.zones_i[slots[at], Z_ID] >= 0:
+                size += 1
+                keys[size], slots[size] = keys[at], slots[at]
+        s.queue_size[queue], s.floats[NEXT + queue] = size, keys[size]
 
 
 @compiled
@@ -325,7 +330,7 @@ def expire_oldest(s: State) -> None:
         slot = s.hits[k, 1]
         zone_event(s, slot, EXPIRED + s.zones_i[slot, Z_KIND])
         free(s, slot)
-    place_all(s)
+    leave_queues(s)
 
 
 @inlined
@@ -344,7 +349,7 @@ def open_zone(
         expire_oldest(s)
 
 
-@compiled
+@inlined
 def apply_hits(s: State) -> None:
     """Writes the events of the zones that were hit, oldest zone first, each zone's in their order."""
     hits, size = s.hits, s.ints[HITS]
@@ -374,28 +379,19 @@ def apply_hits(s: State) -> None:
 
 @inlined
 def settle(s: State, first: Index, end: Index) -> None:
-    """Lets this bar's prices set off what waits in the heaps `first` to `end`, wicks before closes."""
+    """Lets this bar's prices set off what waits in the queues `first` to `end`, wicks before closes."""
     s.ints[HITS] = 0
-    for heap in range(first, end):
-        price = s.floats[PRICE + (heap & 3)]
-        keys, slots = s.heap_key[heap], s.heap_slot[heap]
-        while keys[0] >= price:
-            slot = place_of(slots[0])
+    for queue in range(first, end):
+        price = s.floats[PRICE + (queue & 3)]
+        while s.floats[NEXT + queue] >= price:
+            slot = place_of(take_next(s, queue))
             zone, hit = s.zones_i[slot], place_of(s.ints[HITS])
             stage = zone[Z_STAGE]
             s.hits[hit, 0], s.hits[hit, 1] = zone[Z_ID] * 4 + stage, slot
             s.ints[HITS] += 1
             zone[Z_STAGE] = stage + 1
-            if stage >= (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
-                take_first(s, heap)
-                continue
-            next_heap, key = waits_for(s, slot)
-            if next_heap == heap:  # it stays near the top, where it is found in a step or two
-                keys[0] = key
-                sift_down(keys, slots, s.heap_size[heap])
-            else:
-                take_first(s, heap)
-                put(s, next_heap, key, slot)
+            if stage < (3 if zone[Z_KIND] == FVG else 1 - zone[Z_KIND]):
+                place(s, slot)
     if s.ints[HITS] > 0:
         apply_hits(s)
 
@@ -404,90 +400,54 @@ def settle(s: State, first: Index, end: Index) -> None:
 
 
 @inlined
-def enter_stacks(s: State, i: int, high: float, low: float) -> None:
-    """Keeps, for highs and lows, the bars that no later bar has reached."""
-    mask = s.settings_i[RING_MASK]
-    for side in range(2):
-        queue, inside = s.stacks[2 * side], s.stacks[2 * side + 1]
-        first, end = s.ints[STACK + 2 * side], s.ints[STACK + 2 * side + 1]
-        if first < end and queue[place_of(first & mask)] < i - s.settings_i[LONGEST]:
-            first += 1
-        while first < end:
-            bar = place_of(queue[place_of((end - 1) & mask)] & mask)
-            if (s.ring[HIGH, bar] > high) if side == 0 else (s.ring[LOW, bar] < low):
-                break
-            inside[bar] = 0
-            end -= 1
-        queue[place_of(end & mask)] = i
-        inside[place_of(i & mask)] = 1
-        s.ints[STACK + 2 * side], s.ints[STACK + 2 * side + 1] = first, end + 1
+def watch(s: State, pivot: Index, end: Index) -> None:
+    """Takes the bars before `end` into the window in which a break of this pivot would look for its order block."""
+    p_i, p_f, origin = s.pivots_i[pivot], s.pivots_f[pivot], s.ints[ORIGIN]
+    low, high, volume = s.tape[PARSED_LOW], s.tape[PARSED_HIGH], s.tape[VOLUME]
+    total, least = p_f[P_TOTAL], p_f[P_PARSED]
+    block: Index = np.int64(-1)
+    for place_now in range(p_i[P_SEEN] + origin, end + origin):
+        at = place_of(place_now)
+        total += volume[at]
+        parsed = low[at] if pivot & 1 == 0 else -high[at]
+        block = place_now if parsed < least else block
+        least = parsed if parsed < least else least
+    p_f[P_TOTAL], p_f[P_PARSED], p_i[P_SEEN] = total, least, end
+    if block >= 0:
+        at = place_of(block)
+        p_f[P_TOP], p_f[P_BOTTOM], p_f[P_VOLUME] = s.tape[HIGH, at], s.tape[LOW, at], volume[at]
+        p_i[P_BLOCK] = block - origin
 
 
 @inlined
-def leg_change(s: State, i: int, leg: int) -> int:
-    """-> 0 when bar i confirms a high of this leg's size, 1 a low, -1 neither."""
-    bar = i - s.settings_i[SIZES + leg]
-    if bar < 0:
-        return -1
-    at = place_of(bar & s.settings_i[RING_MASK])
-    if s.stacks[1, at] == 1:
-        now = -1
-    elif s.stacks[3, at] == 1:
-        now = 1
-    else:
-        return -1
-    if s.ints[LEG + leg] == now:
-        return -1
-    s.ints[LEG + leg] = now
-    return 0 if now < 0 else 1
-
-
-@inlined
-def watch(s: State, pivot: Index, bar: Index) -> None:
-    """Takes a bar into the window in which a break of this pivot would look for its order block."""
-    at = place_of(bar & s.settings_i[RING_MASK])
-    p, ring = s.pivots_f[pivot], s.ring
-    p[P_TOTAL] += ring[VOLUME, at]
-    parsed = ring[PARSED_LOW, at] if pivot & 1 == 0 else -ring[PARSED_HIGH, at]
-    if parsed < p[P_PARSED]:
-        p[P_PARSED], p[P_TOP], p[P_BOTTOM], p[P_VOLUME] = parsed, ring[HIGH, at], ring[LOW, at], ring[VOLUME, at]
-        s.pivots_i[pivot, P_BLOCK] = bar
-
-
-@compiled
-def new_pivot(s: State, scale: Index, side: Index, anchor: Index) -> None:
+def new_pivot(s: State, scale: Index, side: Index, anchor: Index, level: float) -> None:
     pivot = 2 * (scale - 1) + side
     p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
-    level = s.ring[HIGH if side == 0 else LOW, anchor & s.settings_i[RING_MASK]]
     event_id = emit(s, SWING_HIGH + side, scale, 2 * side - 1, anchor, level, level, NO_REF)
     if p_i[P_ID] >= 0:
         above, below = level > p_f[P_LEVEL], level < p_f[P_LEVEL]
         label = (1 if above else 2) if side == 0 else (4 if below else 3)
         s.out_i[s.ints[ROWS] - 1, 0] |= label << 16
-    p_i[P_ANCHOR], p_i[P_ID], p_i[P_BROKEN] = anchor, event_id, 0
-    p_f[P_LEVEL], p_f[P_PARSED], p_f[P_TOTAL] = level, np.inf, 0.0
-    for bar in range(anchor, s.ints[BARS]):
-        watch(s, pivot, bar)
-    if scale == SWING:
-        s.floats[TOP + side], s.ints[TOP_BAR + side] = level, anchor
-        s.ints[NEWS] |= NEW_SWING
-    else:
-        s.ints[NEWS] |= NEW_INTERNAL_HIGH << side
+    p_i[P_ANCHOR], p_i[P_ID], p_i[P_BROKEN], p_i[P_SEEN] = anchor, event_id, 0, anchor
+    p_f[P_BEFORE], p_f[P_LEVEL], p_f[P_PARSED], p_f[P_TOTAL] = p_f[P_LEVEL], level, np.inf, 0.0
+    s.floats[STANDING + pivot] = level
+    s.ints[NEWS] |= NEW_SWING if scale == SWING else NEW_INTERNAL_HIGH << side
     open_zone(s, event_id, LEVEL, scale, 2 * side - 1, anchor, level, level)
 
 
 @inlined
-def pivots(s: State, i: int, atr: float) -> None:
-    """Step 3."""
+def pivots(s: State, i: int, signs: int, atr: float) -> None:
+    """Step 3: the pivots of the legs that turned."""
     for leg in range(3):
-        side = leg_change(s, i, leg)
-        if side < 0:
+        turn = signs >> (2 * leg) & 3
+        if turn == 0:
             continue
+        side = turn - 1
         anchor = i - s.settings_i[SIZES + leg]
+        level = s.tape[HIGH + side, place_of(anchor + s.ints[ORIGIN])]
         if leg < 2:
-            new_pivot(s, 2 - leg, side, anchor)
+            new_pivot(s, 2 - leg, side, anchor, level)
             continue
-        level = s.ring[HIGH if side == 0 else LOW, anchor & s.settings_i[RING_MASK]]
         last = s.floats[EQUAL_LEVEL + side]
         s.floats[EQUAL_LEVEL + side] = level
         if abs(level - last) < s.settings_f[EQUAL_THRESHOLD] * atr:
@@ -497,11 +457,12 @@ def pivots(s: State, i: int, atr: float) -> None:
             open_zone(s, event_id, LEVEL, NO_SCALE, 2 * side - 1, anchor, outer, outer)
 
 
-@compiled
-def leave_blocks(s: State, broken: int, break_id: int) -> None:
+@inlined
+def leave_blocks(s: State, i: int, broken: int, break_id: int) -> None:
     """Step 5: the order block of each pivot whose bit is set, in the order of their breaks."""
     for pivot in range(4):
         if broken >> pivot & 1:
+            watch(s, pivot, i)
             p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
             scale, direction = (pivot >> 1) + 1, 1 - 2 * (pivot & 1)
             top, bottom, bar = p_f[P_TOP], p_f[P_BOTTOM], p_i[P_BLOCK]
@@ -514,21 +475,22 @@ def leave_blocks(s: State, broken: int, break_id: int) -> None:
 
 
 @inlined
-def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
-    """Steps 4 and 5: the breaks of this bar, then the order block that each leaves."""
-    prev = place_of((i - 1) & s.settings_i[RING_MASK])
+def breaks(s: State, i: int, up: float, down: float) -> None:
+    """Steps 4 and 5: the breaks of this bar, up and down, then the order block that each leaves."""
+    prev = place_of(i - 1 + s.ints[ORIGIN])
+    wick = s.settings_i[BREAK_BY_WICK]
     first_id, broken = s.ints[NEXT_ID], 0
     for pivot in range(4):
         scale, side = pivot >> 1, pivot & 1
         p_i, p_f = s.pivots_i[pivot], s.pivots_f[pivot]
-        if p_i[P_ID] < 0 or p_i[P_BROKEN] == 1 or (scale == 0 and p_f[P_LEVEL] == s.pivots_f[2 + side, P_LEVEL]):
+        level = p_f[P_LEVEL]
+        if p_i[P_ID] < 0 or p_i[P_BROKEN] == 1 or (scale == 0 and level == s.pivots_f[2 + side, P_LEVEL]):
             continue
-        now, before = close, s.ring[CLOSE, prev]
-        if s.settings_i[BREAK_BY_WICK]:
-            now, before = (high, s.ring[HIGH, prev]) if side == 0 else (low, s.ring[LOW, prev])
-        level, level_before = p_f[P_LEVEL], p_f[P_BEFORE]
-        if (now > level and before <= level_before) if side == 0 else (now < level and before >= level_before):
+        level_before = p_f[P_BEFORE] if p_i[P_ANCHOR] + s.settings_i[SIZES + 1 - scale] == i else level
+        before = s.tape[HIGH + side if wick else CLOSE, prev]
+        if (up > level and before <= level_before) if side == 0 else (down < level and before >= level_before):
             p_i[P_BROKEN] = 1
+            s.floats[STANDING + pivot] = -np.inf if side else np.inf
             broken |= 1 << pivot
             direction = 1 - 2 * side
             kind = CHOCH if s.ints[TREND + scale] == -direction else BOS
@@ -538,23 +500,16 @@ def breaks(s: State, i: int, high: float, low: float, close: float) -> None:
                 s.ints[NEWS] |= NEW_SWING
                 s.ints[BREAK_ID], s.ints[BREAK_BAR] = event_id, i
     if broken:
-        leave_blocks(s, broken, first_id)
+        leave_blocks(s, i, broken, first_id)
 
 
 @inlined
-def new_gap(s: State, i: int, high: float, low: float) -> None:
-    """Step 7, first half: the gap that this bar leaves, if any."""
-    mask = s.settings_i[RING_MASK]
-    mid, old = place_of((i - 1) & mask), place_of((i - 2) & mask)
-    if low > s.ring[HIGH, old] and s.ring[CLOSE, mid] > s.ring[HIGH, old]:
-        direction, top, bottom = 1, low, s.ring[HIGH, old]
-    elif high < s.ring[LOW, old] and s.ring[CLOSE, mid] < s.ring[LOW, old]:
-        direction, top, bottom = -1, s.ring[LOW, old], high
-    else:
-        return
-    body = (s.ring[CLOSE, mid] - s.ring[OPEN, mid]) / s.ring[OPEN, mid]
-    if s.settings_i[FVG_AUTO] and not direction * body > s.settings_f[FVG_FACTOR] * (s.floats[BODY_SUM] / i):
-        return
+def new_gap(s: State, i: int, signs: int, high: float, low: float) -> None:
+    """Step 7, first half: the gap that this bar leaves."""
+    old = place_of(i - 2 + s.ints[ORIGIN])
+    direction, top, bottom = 1, low, s.tape[HIGH, old]
+    if signs & BEARISH_GAP:
+        direction, top, bottom = -1, s.tape[LOW, old], high
     event_id = emit(s, NEW_FVG, NO_SCALE, direction, i - 1, top, bottom, NO_REF)
     open_zone(s, event_id, FVG, NO_SCALE, direction, i - 1, top, bottom)
 
@@ -563,18 +518,12 @@ def new_gap(s: State, i: int, high: float, low: float) -> None:
 
 
 @compiled
-def find_date(s: State, time: Index) -> bool:
-    """Goes to the row of the calendar that holds at a bar's open time; -> whether the calendar goes that far."""
+def find_date(s: State, time: Index) -> None:
+    """Goes to the row of the calendar that holds at a bar's open time."""
     table, row = s.calendar, s.ints[DATE]
-    last = len(table) - 1
-    while row < last and time >= table[row + 1, FROM]:
+    while row < len(table) - 2 and time >= table[row + 1, FROM]:
         row += 1
-    if row == last:
-        if table[last, FROM] < FOREVER:
-            return False
-        row -= 1
     s.ints[DATE], s.ints[DATE_ENDS] = row, table[row + 1, FROM]
-    return True
 
 
 @compiled
@@ -643,30 +592,33 @@ def pass_periods(s: State) -> None:
 def liquidity(s: State, i: int, time: Index) -> None:
     """Step 8."""
     floats, periods = s.floats, s.periods_f
+    low, high, close = floats[PRICE], -floats[PRICE + 1], floats[PRICE + 2]
     if s.ints[NEWS] & NEW_DATE:
         end_periods(s, i, time)
     for side in range(2):
         wick = -floats[PRICE + 1 - side]
         if wick > periods[side, R_EXTREME]:
             periods[side, R_EXTREME], s.periods_i[side, R_BAR] = wick, i
-    if -floats[PRICE + 1] > floats[NEAREST] or -floats[PRICE] > floats[NEAREST + 1]:
+    if (high > floats[NEAREST]) | (-low > floats[NEAREST + 1]):
         pass_periods(s)
+    if not due(s, LEVELS, low, -high) | due(s, LEVELS_BY_CLOSE, close, -close):
+        return
     s.ints[HITS] = 0
     for side in range(2):
         wick, close = floats[PRICE + side], floats[PRICE + 2 + side]
-        heap = LEVELS + side
-        while s.heap_key[heap, 0] >= wick:
-            key = s.heap_key[heap, 0]
-            slot, hit = take_first(s, heap), s.ints[HITS]
+        queue = LEVELS + side
+        while floats[NEXT + queue] >= wick:
+            key = floats[NEXT + queue]
+            slot, hit = take_next(s, queue), s.ints[HITS]
             stage = 3 if key >= close else 0
             s.hits[hit, 0], s.hits[hit, 1] = s.zones_i[slot, Z_ID] * 4 + stage, slot
             s.ints[HITS] = hit + 1
             if stage == 0:
                 s.zones_i[slot, Z_STAGE] = 1
                 place(s, slot)
-        heap = LEVELS_BY_CLOSE + side
-        while s.heap_key[heap, 0] >= close:
-            slot, hit = take_first(s, heap), s.ints[HITS]
+        queue = LEVELS_BY_CLOSE + side
+        while floats[NEXT + queue] >= close:
+            slot, hit = take_next(s, queue), s.ints[HITS]
             s.hits[hit, 0], s.hits[hit, 1] = s.zones_i[slot, Z_ID] * 4 + 3, slot
             s.ints[HITS] = hit + 1
     if s.ints[HITS] > 0:
@@ -721,115 +673,235 @@ def tell_windows(s: State, i: Index, high: float, low: float) -> None:
 
 
 @inlined
-def context(s: State, i: int, open_: float, high: float, low: float, close: float, atr: float) -> None:
+def context(s: State, i: int, j: int, signs: int, up: bool, high: float, low: float) -> None:
     """Step 9."""
-    ints, floats, settings = s.ints, s.floats, s.settings_f
-    if high > floats[TOP]:  # NaN before the first pivot, and then nothing below is true
-        floats[TOP], ints[TOP_BAR] = high, i
-    if low < floats[BOTTOM]:
-        floats[BOTTOM], ints[BOTTOM_BAR] = low, i
-    top, bottom = floats[TOP], floats[BOTTOM]
-    from_top, from_bottom, size = top - close, close - bottom, top - bottom
-
-    zone = 3
-    if size > 0:
-        edge = settings[PREMIUM] * size
-        if from_top <= edge:
-            zone = 0
-        elif from_bottom <= edge:
-            zone = 2
-        elif abs(from_bottom - from_top) <= settings[EQUILIBRIUM] * size:
-            zone = 1
-    if zone != ints[ZONE]:
-        ints[ZONE] = zone
-        direction = zone - 1 if zone < 3 else 0
-        emit(s, RANGE_ZONE + zone, SWING, direction, i, top, bottom, NO_REF)
-
-    if ints[NEWS] & NEW_SWING:
+    news, at = s.ints[NEWS], place_of(j)
+    top, bottom = s.ahead_f[RANGE_TOP, at], s.ahead_f[RANGE_BOTTOM, at]
+    if signs & ZONE_NEW:
+        zone = signs >> ZONE_BITS
+        emit(s, RANGE_ZONE + zone, SWING, zone - 1 if zone < 3 else 0, i, top, bottom, NO_REF)
+    if news & NEW_SWING:
         tell_strength(s)
+    if signs & OTE_NEW:
+        top_bar, bottom_bar = s.ahead_i[RANGE_TOP_BAR, at], s.ahead_i[RANGE_BOTTOM_BAR, at]
+        direction, begin = (1, 3) if top_bar > bottom_bar else (-1, 2)
+        emit(s, OTE_ENTERED, SWING, direction, max(top_bar, bottom_bar), top, bottom, s.pivots_i[begin, P_ID])
+    if signs & DISPLACED:
+        emit(s, DISPLACEMENT, NO_SCALE, 1 if up else -1, i, high, low, NO_REF)
+    if news & (NEW_INTERNAL_HIGH | NEW_INTERNAL_LOW):
+        tell_inducement(s)
+    if news & NEW_DATE:
+        tell_windows(s, i, high, low)
+    s.ints[NEWS] = 0
 
-    if size > 0:
-        top_bar, bottom_bar = ints[TOP_BAR], ints[BOTTOM_BAR]
+
+# --- a block of bars: what depends on prices alone, pass by pass, so that a bar's own work begins with what it has ---
+
+
+@inlined
+def append(row: Float, at: int, column: Float, k: int, n: int) -> None:
+    for j in range(n):
+        row[place_of(at + j)] = column[place_of(k + j)]
+
+
+@compiled
+def take_in(s: State, k: int, n: int, open_: Float, high: Float, low: Float, close: Float, volume: Float) -> None:
+    """Writes n bars to the tape; when it is full, the last bars go back to its beginning first."""
+    at, tape = s.ints[BARS] + s.ints[ORIGIN], s.tape
+    if at + n > tape.shape[1]:
+        kept = s.settings_i[HISTORY]
+        for row in range(TAPE):
+            for j in range(kept):
+                tape[row, place_of(j)] = tape[row, place_of(at - kept + j)]
+        s.ints[ORIGIN] += kept - at
+        at = kept
+    append(tape[OPEN], at, open_, k, n)
+    append(tape[HIGH], at, high, k, n)
+    append(tape[LOW], at, low, k, n)
+    append(tape[CLOSE], at, close, k, n)
+    append(tape[VOLUME], at, volume, k, n)
+
+
+@compiled
+def volatility(s: State, n: int) -> None:
+    """Step 1, and of steps 7 and 9 which bars leave a gap and which are a displacement."""
+    first, floats, settings = s.ints[BARS], s.floats, s.settings_f
+    begin = first + s.ints[ORIGIN]
+    opens, highs, lows, closes = s.tape[OPEN], s.tape[HIGH], s.tape[LOW], s.tape[CLOSE]
+    parsed_highs, parsed_lows = s.tape[PARSED_HIGH], s.tape[PARSED_LOW]
+    signs, atrs = s.ahead_i[SIGNS], s.ahead_f[ATR_THEN]
+    period, any_body = s.settings_i[ATR_PERIOD], s.settings_i[FVG_AUTO] == 0
+    wild_factor, fvg_factor, displacement_factor = (
+        settings[WILD_FACTOR], settings[FVG_FACTOR], settings[DISPLACEMENT_FACTOR]
+    )  # fmt: skip
+    atr, range_sum, body_sum, scaled_sum = floats[ATR], floats[RANGE_SUM], floats[BODY_SUM], floats[SCALED_SUM]
+    bodies = s.ints[BODIES]
+    for j in range(n):
+        i, at = first + j, place_of(begin + j)
+        old, mid = at - ONE - ONE, at - ONE
+        open_, high, low, close = opens[at], highs[at], lows[at], closes[at]
+
+        true_range = high - low
+        if i > 0:
+            true_range = max(true_range, abs(high - closes[mid]), abs(low - closes[mid]))
+        if i < period:
+            range_sum += true_range
+            if i == period - 1:
+                atr = range_sum / period
+        else:
+            atr += (true_range - atr) / period
+        atrs[place_of(j)] = atr  # NaN while unknown: every comparison with it is false
+        wild = high - low >= wild_factor * atr
+        parsed_highs[at] = low if wild else high
+        parsed_lows[at] = high if wild else low
+
+        sign = 0
+        if i >= 2:
+            above = (low > highs[old]) & (closes[mid] > highs[old])
+            below = (high < lows[old]) & (closes[mid] < lows[old])
+            body = (closes[mid] - opens[mid]) / opens[mid]
+            least = fvg_factor * (body_sum / i)
+            sign |= BULLISH_GAP if above & (any_body | (body > least)) else 0
+            sign |= BEARISH_GAP if below & (any_body | (-body > least)) else 0
+        body_sum += abs((close - open_) / open_)
+
+        known = atr > 0.0
+        body = abs(close - open_) / atr if known else 0.0
+        much = (body > 0.0) & (bodies > 0) & (body * bodies >= displacement_factor * scaled_sum)
+        sign |= DISPLACED if much else 0
+        scaled_sum += body
+        bodies += 1 if known else 0
+        signs[place_of(j)] = sign
+    floats[ATR], floats[RANGE_SUM], floats[BODY_SUM], floats[SCALED_SUM] = atr, range_sum, body_sum, scaled_sum
+    s.ints[BODIES] = bodies
+
+
+@compiled
+def furthest(prices: Float, sign: float, size: int, into: Float, one: Float, other: Float) -> None:
+    """into[j]: the greatest of sign * prices[j : j + size], for each j. Spans of 2, 4, 8... bars are made of halves."""
+    n = len(prices) - size + 1
+    for j in range(len(prices)):
+        one[j] = sign * prices[j]
+    span = 1
+    while 2 * span <= size:
+        left, right, both = one[: len(prices) - span], one[span : len(prices)], other[: len(prices) - span]
+        for j in range(len(both)):
+            both[j] = right[j] if right[j] > left[j] else left[j]
+        one, other = other, one
+        span *= 2
+    left, right = one[:n], one[size - span : size - span + n]
+    for j in range(n):
+        into[j] = right[j] if right[j] > left[j] else left[j]
+
+
+@compiled
+def turns(s: State, n: int) -> None:
+    """Step 3: at which bars a leg turns, and so a pivot is confirmed."""
+    first, signs = s.ints[BARS], s.ahead_i[SIGNS]
+    begin = first + s.ints[ORIGIN]
+    highs, lows, highest, lowest = s.tape[HIGH], s.tape[LOW], s.reach[HIGHEST], s.reach[LOWEST]
+    for leg in range(3):
+        size = s.settings_i[SIZES + leg]
+        skipped = max(0, min(n, size - first))  # bars with too few before them
+        start = begin + skipped - size
+        furthest(highs[start + 1 : begin + n], 1.0, size, highest, s.reach[2], s.reach[3])
+        furthest(lows[start + 1 : begin + n], -1.0, size, lowest, s.reach[2], s.reach[3])
+        heading = s.ints[LEG + leg]
+        for j in range(n - skipped):
+            at = place_of(start + j)
+            now = 1 if -lows[at] > lowest[place_of(j)] else heading
+            now = -1 if highs[at] > highest[place_of(j)] else now
+            turn = (1 if now < 0 else 2) << 2 * leg
+            signs[place_of(skipped + j)] |= turn if now != heading else 0
+            heading = now
+        s.ints[LEG + leg] = heading
+
+
+@compiled
+def trailing_range(s: State, n: int) -> None:
+    """Of step 9 the trailing swing range, and at which bars the close comes into another part of it."""
+    ints, floats, settings, ahead_i, ahead_f = s.ints, s.floats, s.settings_f, s.ahead_i, s.ahead_f
+    begin, size_of_swing = ints[BARS] + ints[ORIGIN], s.settings_i[SIZES]
+    highs, lows, closes = s.tape[HIGH], s.tape[LOW], s.tape[CLOSE]
+    top, bottom, top_bar, bottom_bar = floats[TOP], floats[BOTTOM], ints[TOP_BAR], ints[BOTTOM_BAR]
+    zone_before, ote_top, ote_bottom = ints[ZONE], ints[OTE_TOP], ints[OTE_BOTTOM]
+    premium, equilibrium = settings[PREMIUM], settings[EQUILIBRIUM]
+    ote_from, ote_to = settings[OTE_FROM], settings[OTE_TO]
+    for j in range(n):
+        i, at = ints[BARS] + j, place_of(begin + j)
+        high, low, close = highs[at], lows[at], closes[at]
+        sign = ahead_i[SIGNS, place_of(j)]
+        if sign & 1:
+            top_bar = i - size_of_swing
+            top = highs[place_of(begin + j - size_of_swing)]
+        elif sign & 2:
+            bottom_bar = i - size_of_swing
+            bottom = lows[place_of(begin + j - size_of_swing)]
+        higher, lower = high > top, low < bottom  # NaN before the first pivot, and then nothing below is true
+        top, top_bar = high if higher else top, i if higher else top_bar
+        bottom, bottom_bar = low if lower else bottom, i if lower else bottom_bar
+        from_top, from_bottom, size = top - close, close - bottom, top - bottom
+
+        edge = premium * size
+        zone = 1 if abs(from_bottom - from_top) <= equilibrium * size else 3
+        zone = 2 if from_bottom <= edge else zone
+        zone = 0 if from_top <= edge else zone
+        zone = zone if size > 0.0 else 3
+        sign |= ZONE_NEW if zone != zone_before else 0
+        zone_before = zone
+
         retraced = from_top if top_bar > bottom_bar else from_bottom
-        if (
-            settings[OTE_FROM] * size <= retraced <= settings[OTE_TO] * size
-            and top_bar != bottom_bar
-            and (ints[OTE_TOP] != top_bar or ints[OTE_BOTTOM] != bottom_bar)
-        ):
-            ints[OTE_TOP], ints[OTE_BOTTOM] = top_bar, bottom_bar
-            direction, begin = (1, 3) if top_bar > bottom_bar else (-1, 2)
-            emit(s, OTE_ENTERED, SWING, direction, max(top_bar, bottom_bar), top, bottom, s.pivots_i[begin, P_ID])
+        ote = (size > 0.0) & (ote_from * size <= retraced) & (retraced <= ote_to * size) & (top_bar != bottom_bar)
+        ote &= (ote_top != top_bar) | (ote_bottom != bottom_bar)
+        sign |= OTE_NEW if ote else 0
+        ote_top, ote_bottom = top_bar if ote else ote_top, bottom_bar if ote else ote_bottom
 
-    if atr > 0.0:
-        body = abs(close - open_) / atr
-        bodies = ints[BODIES]
-        if body > 0.0 and bodies > 0 and body * bodies >= settings[DISPLACEMENT_FACTOR] * floats[SCALED_SUM]:
-            emit(s, DISPLACEMENT, NO_SCALE, 1 if close > open_ else -1, i, high, low, NO_REF)
-        floats[SCALED_SUM] += body
-        ints[BODIES] = bodies + 1
-
-    if ints[NEWS]:
-        if ints[NEWS] & (NEW_INTERNAL_HIGH | NEW_INTERNAL_LOW):
-            tell_inducement(s)
-        if ints[NEWS] & NEW_DATE:
-            tell_windows(s, i, high, low)
-        ints[NEWS] = 0
+        ahead_i[SIGNS, place_of(j)] = sign | zone << ZONE_BITS
+        ahead_f[RANGE_TOP, place_of(j)], ahead_f[RANGE_BOTTOM, place_of(j)] = top, bottom
+        ahead_i[RANGE_TOP_BAR, place_of(j)], ahead_i[RANGE_BOTTOM_BAR, place_of(j)] = top_bar, bottom_bar
+    floats[TOP], floats[BOTTOM], ints[TOP_BAR], ints[BOTTOM_BAR] = top, bottom, top_bar, bottom_bar
+    ints[ZONE], ints[OTE_TOP], ints[OTE_BOTTOM] = zone_before, ote_top, ote_bottom
 
 
 # --- one bar, and many ---
 
 
 @inlined
-def step(s: State, time: Index, open_: float, high: float, low: float, close: float, volume: float) -> None:
-    """One bar through the steps of the rules."""
-    i, ring, floats = s.ints[BARS], s.ring, s.floats
-    at, prev = place_of(i & s.settings_i[RING_MASK]), place_of((i - 1) & s.settings_i[RING_MASK])
-
-    # 1. volatility
-    true_range = high - low
-    if i > 0:
-        true_range = max(true_range, abs(high - ring[CLOSE, prev]), abs(low - ring[CLOSE, prev]))
-    period = s.settings_i[ATR_PERIOD]
-    if i < period:
-        floats[RANGE_SUM] += true_range
-        if i == period - 1:
-            floats[ATR] = floats[RANGE_SUM] / period
-    else:
-        floats[ATR] += (true_range - floats[ATR]) / period
-    atr = floats[ATR]  # NaN while unknown: every comparison with it is false
-    wild = high - low >= s.settings_f[WILD_FACTOR] * atr
-    ring[OPEN, at], ring[HIGH, at], ring[LOW, at], ring[CLOSE, at], ring[VOLUME, at] = open_, high, low, close, volume
-    ring[PARSED_HIGH, at], ring[PARSED_LOW, at] = (low, high) if wild else (high, low)
+def step(s: State, j: int, time: Index, open_: float, high: float, low: float, close: float) -> None:
+    """One bar through the steps of the rules, the j-th of its block."""
+    i, floats, signs = s.ints[BARS], s.floats, s.ahead_i[SIGNS, place_of(j)]
     floats[PRICE], floats[PRICE + 1], floats[PRICE + 2], floats[PRICE + 3] = low, -high, close, -close
 
     # 2. gaps that this bar fills
-    settle(s, GAPS, GAPS_BY_CLOSE)
+    if due(s, GAPS, low, -high):
+        settle(s, GAPS, GAPS_BY_CLOSE)
 
     # 3. pivots
-    for pivot in range(4):
-        s.pivots_f[pivot, P_BEFORE] = s.pivots_f[pivot, P_LEVEL]
-    enter_stacks(s, i, high, low)
-    pivots(s, i, atr)
+    if signs & LEGS_TURN:
+        pivots(s, i, signs, s.ahead_f[ATR_THEN, place_of(j)])
 
-    # 4. and 5. breaks and their order blocks; then this bar joins the windows of the pivots that still stand
-    breaks(s, i, high, low, close)
-    for pivot in range(4):
-        if s.pivots_i[pivot, P_ID] >= 0 and s.pivots_i[pivot, P_BROKEN] == 0:
-            watch(s, pivot, i)
+    # 4. and 5. breaks and their order blocks
+    up, down = (high, low) if s.settings_i[BREAK_BY_WICK] else (close, close)
+    if (
+        (up > floats[STANDING]) | (down < floats[STANDING + 1])
+        | (up > floats[STANDING + 2]) | (down < floats[STANDING + 3])
+    ):  # fmt: skip
+        breaks(s, i, up, down)
 
     # 6. order blocks that this bar touches or ends, and breakers that it ends
-    settle(s, BLOCKS, LEVELS)
+    if due(s, BLOCKS, low, -high) | due(s, BLOCKS + 2, close, -close):
+        settle(s, BLOCKS, LEVELS)
 
     # 7. new gaps, and filled ones that this bar closes through
-    if i >= 2:
-        new_gap(s, i, high, low)
-    settle(s, GAPS_BY_CLOSE, BLOCKS)
-
-    floats[BODY_SUM] += abs((close - open_) / open_)
+    if signs & (BULLISH_GAP | BEARISH_GAP):
+        new_gap(s, i, signs, high, low)
+    if due(s, GAPS_BY_CLOSE, close, -close):
+        settle(s, GAPS_BY_CLOSE, BLOCKS)
 
     # 8. and 9.
     liquidity(s, i, time)
-    context(s, i, open_, high, low, close, atr)
+    if signs & CONTEXT_NEW or s.ints[NEWS]:
+        context(s, i, j, signs, close > open_, high, low)
     s.ints[BARS] = i + 1
 
 
@@ -857,6 +929,19 @@ def check(
     return 0, 0, 0
 
 
+@inlined
+def surely(s: State, time: Int, k: int) -> int:
+    """How many bars from row k on make a block: as many as slots, rows and calendar suffice for, whatever they are."""
+    live = s.ints[LIVE]
+    rows = len(s.out_i) - s.ints[ROWS] - EVENTS_PER_ZONE * live
+    n = min(BLOCK_BARS, len(time) - k, rows // (EVENTS_PER_BAR + EVENTS_PER_ZONE * ZONES_PER_BAR))
+    n = max(0, min(n, (len(s.blocks_f) - s.blocks_size[0]) // BLOCKS_PER_BAR, (len(s.zones_i) - live) // ZONES_PER_BAR))
+    ends = s.calendar[len(s.calendar) - 1, FROM]
+    while n > 0 and time[k + n - 1] >= ends and ends < FOREVER:
+        n -= 1
+    return int(n)
+
+
 @compiled
 def run(
     s: State, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float, start: int
@@ -871,16 +956,24 @@ def run(
         if rule > 0:
             return row, 0, column, rule
     s.ints[ROWS], s.blocks_size[0] = 0, 0
-    for k in range(start, len(time)):
-        live = s.ints[LIVE]
-        room = len(s.out_i) - s.ints[ROWS] >= EVENTS_PER_BAR + EVENTS_PER_ZONE * live
-        room = room and len(s.blocks_f) - s.blocks_size[0] >= BLOCKS_PER_BAR
-        if not room or len(s.zones_i) - live < ZONES_PER_BAR:
+    k = start
+    while k < len(time):
+        n = surely(s, time, k)
+        if n == 0:
             return k, s.ints[ROWS], 0, 0
-        if time[k] >= s.ints[DATE_ENDS]:
-            if not find_date(s, time[k]):
-                return k, s.ints[ROWS], 0, 0
-            s.ints[NEWS] = NEW_DATE
-        step(s, time[k], open_[k], high[k], low[k], close[k], volume[k])
-        s.ints[LAST_TIME] = time[k]
+        take_in(s, k, n, open_, high, low, close, volume)
+        volatility(s, n)
+        turns(s, n)
+        trailing_range(s, n)
+        for j in range(n):
+            at = place_of(k + j)
+            if time[at] >= s.ints[DATE_ENDS]:
+                find_date(s, time[at])
+                s.ints[NEWS] = NEW_DATE
+            step(s, j, time[at], open_[at], high[at], low[at], close[at])
+        for pivot in range(4):
+            if s.pivots_i[pivot, P_ID] >= 0 and s.pivots_i[pivot, P_BROKEN] == 0:
+                watch(s, pivot, s.ints[BARS])
+        k += n
+        s.ints[LAST_TIME] = time[k - 1]
     return len(time), s.ints[ROWS], 0, 0

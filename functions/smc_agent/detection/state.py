@@ -12,7 +12,7 @@ from smc_agent.detection.errors import DetectionStateError
 from smc_agent.detection.params import DetectionParams
 
 MAGIC = b"smc-detector"
-VERSION = 2  # raised whenever the layout or the rules change: old state would continue as something else
+VERSION = 3  # raised whenever the layout or the rules change: old state would continue as something else
 _HEAD = struct.Struct("<12sHII")  # magic, version, bytes of parameters, number of zones
 _DIGEST = 16
 _NO_DATE = -(1 << 63)  # before every bar
@@ -21,7 +21,8 @@ _NO_DATE = -(1 << 63)  # before every bar
 def new_state(params: DetectionParams, slots: int = 64) -> k.State:
     """The state before the first bar."""
     longest = max(params.swing, params.internal, params.equal)
-    ring = 1 << (longest + 3).bit_length()
+    history = longest + 2  # bars that the next one may look back at
+    tape = history + max(history, k.BLOCK_BARS)
     settings_i = np.zeros(k.SETTINGS_I, np.int64)
     settings_i[k.SIZES : k.SIZES + 3] = params.swing, params.internal, params.equal
     settings_i[k.LONGEST] = longest
@@ -30,7 +31,7 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
     settings_i[k.MITIGATION_BY_CLOSE] = params.mitigation == "close"
     settings_i[k.FVG_AUTO] = params.fvg_threshold == "auto"
     settings_i[k.MAX_ZONES] = params.max_zones
-    settings_i[k.RING_MASK] = ring - 1
+    settings_i[k.HISTORY] = history
     settings_f = np.zeros(k.SETTINGS_F)
     settings_f[[k.EQUAL_THRESHOLD, k.WILD_FACTOR, k.FVG_FACTOR]] = (
         params.equal_threshold, params.wild_factor, params.fvg_factor
@@ -44,9 +45,12 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
     ints[k.ZONE] = 3  # in none
     ints[k.WINDOW : k.WINDOW + k.WINDOWS] = k.OUTSIDE
     ints[k.DATE_ENDS] = _NO_DATE
+    ints[k.ORIGIN] = history
     floats = np.zeros(k.FLOATS)
     floats[[k.ATR, k.EQUAL_LEVEL, k.EQUAL_LEVEL + 1, k.TOP, k.BOTTOM]] = np.nan
     floats[[k.NEAREST, k.NEAREST + 1]] = np.inf
+    floats[k.NEXT : k.NEXT + k.QUEUES] = -np.inf
+    floats[k.STANDING : k.STANDING + 4] = np.inf, -np.inf, np.inf, -np.inf
     periods_i = np.zeros((6, k.PERIOD_I), np.int64)
     periods_i[:, k.R_ID] = -1
     periods_f = np.full((6, k.PERIOD_F), -np.inf)
@@ -59,17 +63,19 @@ def new_state(params: DetectionParams, slots: int = 64) -> k.State:
         settings_f,
         ints,
         floats,
-        ring=np.zeros((k.RING, ring)),
-        stacks=np.zeros((4, ring), np.int64),
+        tape=np.zeros((k.TAPE, tape)),
+        ahead_i=np.zeros((k.AHEAD_I, k.BLOCK_BARS), np.int64),
+        ahead_f=np.zeros((k.AHEAD_F, k.BLOCK_BARS)),
+        reach=np.zeros((k.REACH, longest + k.BLOCK_BARS)),
         pivots_i=pivots_i,
         pivots_f=pivots_f,
         periods_i=periods_i,
         periods_f=periods_f,
         zones_i=np.empty((0, k.ZONE_I), np.int64),
         zones_f=np.empty((0, k.ZONE_F)),
-        heap_key=np.empty((k.HEAPS, 0)),
-        heap_slot=np.empty((k.HEAPS, 0), np.int64),
-        heap_size=np.zeros(k.HEAPS, np.int64),
+        queue_key=np.full((k.QUEUES, 1), -np.inf),
+        queue_slot=np.zeros((k.QUEUES, 1), np.int64),
+        queue_size=np.zeros(k.QUEUES, np.int64),
         hits=np.empty((0, 2), np.int64),
         calendar=np.full((1, k.WINDOW_BEGAN + k.WINDOWS), _NO_DATE),
         out_i=np.empty((0, k.OUT_I), np.int32),
@@ -91,11 +97,12 @@ def with_slots(state: k.State, slots: int) -> k.State:
     state.ints[k.FREE] = old
     zones_f = np.zeros((slots, k.ZONE_F))
     zones_f[:old] = state.zones_f
-    wide = slots + 8  # rows of a power of two would share one set of the processor's cache
-    heap_key, heap_slot = np.full((k.HEAPS, wide), -np.inf), np.zeros((k.HEAPS, wide), np.int64)
-    heap_key[:, :old], heap_slot[:, :old] = state.heap_key[:, :old], state.heap_slot[:, :old]
+    wide = slots + 9  # rows of a power of two would share one set of the processor's cache; the first place is -inf
+    queue_key, queue_slot = np.full((k.QUEUES, wide), -np.inf), np.zeros((k.QUEUES, wide), np.int64)
+    queue_key[:, : old + 1] = state.queue_key[:, : old + 1]
+    queue_slot[:, : old + 1] = state.queue_slot[:, : old + 1]
     hits = np.zeros((3 * slots, 2), np.int64)
-    return state._replace(zones_i=zones_i, zones_f=zones_f, heap_key=heap_key, heap_slot=heap_slot, hits=hits)
+    return state._replace(zones_i=zones_i, zones_f=zones_f, queue_key=queue_key, queue_slot=queue_slot, hits=hits)
 
 
 def with_calendar(state: k.State, calendar: NDArray[np.int64]) -> k.State:
@@ -118,10 +125,12 @@ def pack(params: DetectionParams, state: k.State) -> bytes:
     live = np.flatnonzero(state.zones_i[:, k.Z_ID] >= 0)
     live = live[np.argsort(state.zones_i[live, k.Z_ID])]
     ints = state.ints.copy()
-    ints[[k.FREE, k.ROWS, k.HITS, k.DATE]] = 0  # slots and heaps are rebuilt by `unpack`
+    end = int(ints[k.BARS] + ints[k.ORIGIN])
+    tape = state.tape[:, end - state.settings_i[k.HISTORY] : end]
+    ints[[k.FREE, k.ROWS, k.HITS, k.DATE, k.ORIGIN]] = 0  # slots and queues are rebuilt by `unpack`
     ints[k.DATE_ENDS] = _NO_DATE
     text = params.model_dump_json().encode()
-    parts = [ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f]
+    parts = [ints, state.floats, tape, state.pivots_i, state.pivots_f]
     parts += [state.periods_i, state.periods_f, state.zones_i[live], state.zones_f[live]]
     body = _HEAD.pack(MAGIC, VERSION, len(text), len(live)) + text
     body += b"".join(part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes() for part in parts)
@@ -129,7 +138,7 @@ def pack(params: DetectionParams, state: k.State) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
-    """What `pack` wrote, its zones not in their heaps yet; DetectionStateError when it did not write these bytes."""
+    """What `pack` wrote, its zones not in their queues yet; DetectionStateError when it did not write these bytes."""
     if not data.startswith(MAGIC):
         raise DetectionStateError("not the state of a detector")
     if len(data) < _HEAD.size + _DIGEST:
@@ -148,8 +157,9 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
     free = int(state.ints[k.FREE])
     offset = _HEAD.size + text_size
     zones_i, zones_f = state.zones_i[:zones], state.zones_f[:zones]
+    history = int(state.settings_i[k.HISTORY])
     parts = (
-        state.ints, state.floats, state.ring, state.stacks, state.pivots_i, state.pivots_f, state.periods_i,
+        state.ints, state.floats, state.tape[:, :history], state.pivots_i, state.pivots_f, state.periods_i,
         state.periods_f, zones_i, zones_f,
     )  # fmt: skip
     if offset + sum(part.nbytes for part in parts) != len(body):
@@ -158,4 +168,5 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
         part[...] = np.frombuffer(body, part.dtype.newbyteorder("<"), part.size, offset).reshape(part.shape)
         offset += part.nbytes
     state.ints[k.FREE] = free + zones
+    state.ints[k.ORIGIN] = history - state.ints[k.BARS]
     return params, state

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use journal::Journal;
 use orders::guards::Code;
-use orders::{Kind, Limits, Market, ids};
+use orders::{Kind, Limits, Market, Status, ids};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -48,12 +48,18 @@ impl Desk {
 
     /// Begins anew from a copy of the journal; the venue tells only the new task anything.
     async fn restart(&mut self) {
+        self.restart_after(|_| ()).await;
+    }
+
+    /// The same after something has happened at the venue meanwhile.
+    async fn restart_after(&mut self, happen: impl FnOnce(&ModelVenue)) {
         let journal = self.journal.with_extension("restarted");
         std::fs::copy(&self.journal, &journal).unwrap();
         self.journal = journal;
         let (stop, stopped) = oneshot::channel();
         self.account.inbox.send(Message::Stop(stop)).ok().unwrap();
         stopped.await.unwrap();
+        happen(&self.venue);
         self.account = start(&self.journal, &self.venue, self.account.id);
         self.drain().await;
     }
@@ -292,6 +298,88 @@ async fn what_was_closed_by_hand_is_not_protected_again() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
     let snapshot = desk.drain().await;
     assert_eq!((desk.asked(), &snapshot["unprotected"]), (Vec::new(), &json!([])));
+}
+
+#[tokio::test]
+async fn a_lost_stop_of_what_has_been_closed_by_hand_is_not_placed_again() {
+    let desk = Desk::new(Market::Swap, NOTHING).await;
+    let entry = desk.place("buy", "limit", "1", bracket()).await;
+    desk.venue.inner().refuse = Some((Kind::StopLoss, VenueError::Lost("no answer".into())));
+    desk.venue.fill(&client_id(&entry), Decimal::ONE);
+    desk.drain().await;
+    desk.place("sell", "market", "1", json!({"reduce_only": true})).await;
+    desk.drain().await;
+    desk.asked();
+    tokio::time::sleep(Duration::from_millis(7000)).await;
+    // Another position in the other direction: what was given up is not missing there.
+    desk.place("sell", "market", "0.5", json!({})).await;
+    let snapshot = desk.drain().await;
+    assert_eq!((desk.asked(), &snapshot["unprotected"]), (vec!["place market sell 0.5".into()], &json!([])));
+}
+
+/// The stop's price and the target's, for a sale of 0.4 of what is held.
+fn exits() -> Value {
+    json!({"symbol": SYMBOL, "side": "sell", "quantity": "0.4", "price": "52000", "stop_price": "49000", "reduce_only": true})
+}
+
+#[tokio::test]
+async fn of_a_commanded_pair_that_the_venue_does_not_hold_the_half_left_over_is_cancelled() {
+    for (price, left) in [(52_000, "0.6"), (48_900, "0.6")] {
+        let desk = Desk::new(Market::Swap, NOTHING).await;
+        desk.place("buy", "market", "1", json!({})).await;
+        let answer = desk.command("place_oco", exits()).await;
+        assert_eq!((answer.code.as_str(), answer.order.unwrap().status), ("accepted", Status::Open));
+        assert_eq!(desk.venue.working(), ["limit sell 0.4 at 52000", "stop_loss sell 0.4 at 49000"]);
+        let snapshot = desk.tick(price).await;
+        assert_eq!(desk.venue.working(), Vec::<String>::new());
+        assert_eq!((&snapshot["open_orders"], &snapshot["positions"][0]["quantity"]), (&json!([]), &json!(left)));
+    }
+}
+
+#[tokio::test]
+async fn of_a_commanded_pair_a_refused_half_leaves_nothing() {
+    for refused in [Kind::StopLoss, Kind::Limit] {
+        let desk = Desk::new(Market::Swap, NOTHING).await;
+        desk.place("buy", "market", "1", json!({})).await;
+        let error = VenueError::Refused { reason: Reason::Other, code: -9, message: "no".into() };
+        desk.venue.inner().refuse = Some((refused, error));
+        assert_eq!(desk.command("place_oco", exits()).await.code, "venue_rejected");
+        let snapshot = desk.drain().await;
+        assert_eq!((desk.venue.working(), &snapshot["open_orders"]), (Vec::<String>::new(), &json!([])));
+    }
+}
+
+#[tokio::test]
+async fn a_pair_that_could_open_something_is_refused_where_the_venue_holds_none() {
+    for (market, reduce_only) in [(Market::Swap, false), (Market::Spot, false)] {
+        let desk = Desk::new(market, NOTHING).await;
+        desk.place("buy", "market", "1", json!({})).await;
+        let mut pair = exits();
+        pair["reduce_only"] = json!(reduce_only);
+        assert_eq!(desk.command("place_oco", pair).await.code, "venue_rejected");
+        assert_eq!(desk.venue.working(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn half_of_a_commanded_pair_that_was_killed_before_it_was_sent_leaves_nothing() {
+    let mut desk = Desk::new(Market::Swap, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    desk.venue.inner().refuse = Some((Kind::StopLoss, VenueError::Lost("no answer".into())));
+    assert_eq!(desk.command("place_oco", exits()).await.code, "unknown");
+    desk.restart().await;
+    desk.until_asked("cancel limit sell 0.4 at 52000").await;
+    desk.drain().await;
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_half_that_filled_while_the_executor_was_away_takes_the_other_with_it() {
+    let mut desk = Desk::new(Market::Swap, NOTHING).await;
+    desk.place("buy", "market", "1", json!({})).await;
+    let answer = desk.command("place_oco", exits()).await;
+    desk.restart_after(|venue| venue.fill(&client_id(&answer), decimal("0.4"))).await;
+    assert_eq!(desk.venue.working(), Vec::<String>::new());
 }
 
 #[tokio::test]

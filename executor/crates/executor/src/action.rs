@@ -165,6 +165,13 @@ impl Place {
     /// Whether the fields fit the type of order.
     fn verify(&self) -> Result<(), String> {
         let kind = self.kind.name();
+        verify_amounts([
+            ("quantity", Some(self.quantity)),
+            ("price", self.price),
+            ("stop_price", self.stop_price),
+            ("stop_loss", self.stop_loss),
+            ("take_profit", self.take_profit),
+        ])?;
         let trails = self.kind == Kind::TrailingStop;
         if trails != self.trail.is_some() {
             return Err("a trailing_stop order needs a trail, and no other takes one".into());
@@ -218,6 +225,17 @@ struct KillPayload {
     flatten: Option<bool>,
 }
 
+/// No quantity, price or limit of an order in earnest is as large (Binance itself ends at 9.2e10): with amounts below it no product
+/// of two and no sum over ten thousand orders overflows a Decimal.
+const TOO_LARGE: Decimal = Decimal::from_parts(0xD4A5_1000, 0xE8, 0, false, 0);
+
+fn verify_amounts<const N: usize>(amounts: [(&str, Option<Decimal>); N]) -> Result<(), String> {
+    match amounts.into_iter().find(|(_, amount)| amount.is_some_and(|amount| amount.abs() >= TOO_LARGE)) {
+        Some((name, _)) => Err(format!("{name} must be below {TOO_LARGE}")),
+        None => Ok(()),
+    }
+}
+
 fn verify_symbol(symbol: &str) -> Result<(), String> {
     let is_word =
         |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
@@ -244,7 +262,15 @@ pub fn read_action(action: &str, mut payload: Value) -> Result<(Action, Option<S
         "place_oco" => {
             let origin = Origin::take(&mut payload)?;
             let pair = PlaceOco { origin, ..read(payload)? };
-            verify_symbol(&pair.symbol).map_err(|message| format!("payload: {message}"))?;
+            verify_symbol(&pair.symbol)
+                .and_then(|()| {
+                    verify_amounts([
+                        ("quantity", Some(pair.quantity)),
+                        ("price", Some(pair.price)),
+                        ("stop_price", Some(pair.stop_price)),
+                    ])
+                })
+                .map_err(|message| format!("payload: {message}"))?;
             let reason = pair.origin.reason.clone();
             (Action::PlaceOco(Box::new(pair)), reason)
         }
@@ -254,6 +280,8 @@ pub fn read_action(action: &str, mut payload: Value) -> Result<(Action, Option<S
             if change.quantity.or(change.price).or(change.stop_price).is_none() {
                 return Err("payload: name a quantity, price or stop_price that is to be different".into());
             }
+            verify_amounts([("quantity", change.quantity), ("price", change.price), ("stop_price", change.stop_price)])
+                .map_err(|message| format!("payload: {message}"))?;
             let reason = change.origin.reason.clone();
             (Action::Replace(Box::new(change)), reason)
         }
@@ -284,6 +312,12 @@ pub fn read_action(action: &str, mut payload: Value) -> Result<(Action, Option<S
             {
                 return Err("payload: a limit cannot be negative".into());
             }
+            verify_amounts([
+                ("max_order_notional", limits.max_order_notional),
+                ("max_position_notional", limits.max_position_notional),
+                ("price_collar", limits.price_collar),
+            ])
+            .map_err(|message| format!("payload: {message}"))?;
             (Action::SetLimits(limits), None)
         }
         other => return Err(format!("unknown action {other:?}")),

@@ -89,7 +89,8 @@ fn whatever_is_signed_is_read_or_refused() {
         let mut outcome = name.to_owned();
         if let Action::Place(place) = &command.action {
             let order = place.order(command.id, Market::Spot);
-            let exposure = Exposure { last: Some(Decimal::from(50_000)), held: Decimal::ONE, ..Exposure::default() };
+            let held = Decimal::from(999_999_999_999u64);
+            let exposure = Exposure { last: Some(Decimal::from(50_000)), held, ..Exposure::default() };
             if let Err(refusal) = approve(order, &exposure, &collar, &rules) {
                 outcome += &format!(": {:?}", refusal.code);
             }

@@ -102,6 +102,12 @@ fn what_cannot_be_carried_out_as_written_is_malformed() {
     assert_eq!(code(signed(envelope("buy", json!({})), &key())), Code::Malformed);
     assert_eq!(code(signed(envelope("cancel", json!({})), &key())), Code::Malformed);
     assert_eq!(code(signed(envelope("set_limits", json!({"price_collar": "-1"})), &key())), Code::Malformed);
+    // What would overflow a Decimal once it is multiplied by a price.
+    for (action, field) in [("place", "quantity"), ("place", "take_profit"), ("set_limits", "price_collar")] {
+        let mut payload = if action == "place" { place() } else { json!({}) };
+        payload[field] = json!("1e12");
+        assert_eq!(code(signed(envelope(action, payload), &key())), Code::Malformed, "{action} {field}");
+    }
     let mut extra = envelope("pause", json!({}));
     extra["extra"] = json!(1);
     assert_eq!(code(signed(extra, &key())), Code::Malformed);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orders::guards::approve_exit;
-use orders::protection::{Failure, Form, uncovered};
+use orders::protection::Failure;
 use orders::{Kind, Market, Order, Side, Status, SymbolRules, ids};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -117,22 +117,8 @@ impl Account {
 
     /// Fills that came in while clearing out are closed with the rest: they need no protection any more.
     fn release_fills(&mut self, symbol: &str) {
-        let rules = self.state.rules.get(symbol).cloned();
-        let in_symbol = |id: &&Uuid| self.state.orders.get(*id).is_some_and(|tracked| tracked.order.symbol == symbol);
-        let entries: Vec<Uuid> = self.state.guarded.iter().filter(in_symbol).copied().collect();
-        for entry in entries {
-            let groups = self.state.groups_of(entry).to_vec();
-            let Some((tracked, rules)) = self.state.orders.get(&entry).zip(rules.as_ref()) else { continue };
-            let quantity = uncovered(tracked, &groups, rules);
-            if quantity > Decimal::ZERO {
-                let n = groups.iter().map(|group| group.n).max().unwrap_or(0) + 1;
-                self.record(Fact::Group { entry, n, form: Form::Exit, quantity, legs: Vec::new() });
-                self.record(Fact::GroupReleased { entry, n });
-            }
-            for group in groups.iter().filter(|group| group.failure.is_none() && !group.released) {
-                self.record(Fact::GroupReleased { entry, n: group.n });
-            }
-        }
+        let Some(rules) = self.state.rules.get(symbol).cloned() else { return };
+        self.guarded_in(symbol).into_iter().for_each(|entry| self.release_all(entry, &rules));
     }
 
     /// What became of the order that closes. Once it is finished, what is held is asked for again: a very large position takes

@@ -31,6 +31,8 @@ mod message;
 mod metrics;
 #[cfg(test)]
 mod model_venue;
+mod netting;
+mod pairing;
 mod placing;
 mod postgres;
 mod postgres_tls;

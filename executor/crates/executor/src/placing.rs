@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use orders::guards::{self, Approved, Code, Refusal};
-use orders::{Event, Kind, Oco, Order, Status};
+use orders::{Event, Kind, Order, Status};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use venues::{Receipt, VenueError};
 
 use crate::account::Account;
-use crate::action::{Place, PlaceOco};
+use crate::action::Place;
 use crate::answer::Answer;
 use crate::clock::now_ms;
 use crate::envelope::Command;
@@ -50,37 +50,6 @@ impl Account {
         }
     }
 
-    /// Judges a commanded stop and target, of which one fills, and sends them as one.
-    pub fn place_pair(&mut self, command: &Command, pair: &PlaceOco, last: Option<Decimal>) {
-        if !self.venue.holds().oco {
-            let why =
-                "this venue holds no pair of which one fills: place a bracket, or a stop and a target by themselves";
-            return self.refuse(command.id, &Refusal::new(Code::VenueRejected, why));
-        }
-        let oco = pair.oco(command.id, self.venue.market());
-        if !self.may_enter(command, &oco.target) {
-            return;
-        }
-        let exposure = self.state.exposure(&oco.target, now_ms(), last);
-        let Some(rules) = self.state.rules.get(&oco.target.symbol) else { return self.lacks_rules(command) };
-        let verdict = guards::approve_pair(oco.clone(), &exposure, &self.state.limits, rules);
-        self.record(Fact::Command(command.envelope.clone()));
-        let asked = pair.origin.asked(command);
-        match verdict {
-            Ok(approved) => {
-                self.record(Fact::Pair { stop: oco.stop.id, target: oco.target.id });
-                for order in [oco.target, oco.stop] {
-                    self.record(Fact::Placed { order, asked: asked.clone() });
-                }
-                self.send_pair(approved);
-            }
-            Err(refusal) => {
-                self.record(Fact::Refused { order: oco.target, asked, message: refusal.message.clone() });
-                self.refuse(command.id, &refusal);
-            }
-        }
-    }
-
     /// Entries wait for agreement with the venue and for the lease, and leave the venue's rate reserve to cancels and protection.
     pub fn may_enter(&mut self, command: &Command, order: &Order) -> bool {
         let waits = if order.is_entry() { self.entries_wait() } else { None };
@@ -106,79 +75,38 @@ impl Account {
         });
     }
 
-    pub fn send_pair(&mut self, pair: Approved<Oco>) {
-        let (venue, stop, target) = (Arc::clone(&self.venue), pair.get().stop.id, pair.get().target.id);
-        self.send_when_durable(async move {
-            let sent = Instant::now();
-            Done::PairPlaced { stop, target, sent, result: venue.place_oco(&pair).await }
-        });
-    }
-
     pub fn placed(&mut self, order_id: Uuid, sent: Instant, result: Result<Receipt, VenueError>) {
         if !self.state.orders.contains_key(&order_id) {
             return;
         }
-        let latency_us = self.latency_us(order_id, sent);
-        self.tell_time(order_id, sent, result.as_ref().ok().and_then(|receipt| receipt.written));
+        let command = self.pair_of(order_id).unwrap_or(order_id);
+        let latency_us = self.latency_us(command, sent);
+        self.tell_time(command, sent, result.as_ref().ok().and_then(|receipt| receipt.written));
         let answer = match result {
             Ok(receipt) => {
                 self.received(order_id, receipt, latency_us);
-                Answer::accepted(order_id, "at the venue")
+                if self.waits_for_other_half(order_id) {
+                    return;
+                }
+                Answer::accepted(command, "at the venue")
             }
             Err(error) if is_open(&error) => {
                 self.lost(order_id, &error);
-                Answer::unknown(order_id, format!("{error}; it is being asked for"))
+                Answer::unknown(command, format!("{error}; it is being asked for"))
             }
             Err(error) => {
                 self.leg_refused(order_id, failure_of(&error));
                 self.happened(order_id, refused_event(&error), None);
                 self.after_refused_leg(order_id, &error);
                 self.trail_refused(order_id, failure_of(&error));
-                Answer::refused(Some(order_id), &refusal_of(&error))
+                Answer::refused(Some(command), &refusal_of(&error))
             }
         };
-        self.answer_for_order(order_id, answer);
-    }
-
-    pub fn pair_placed(&mut self, stop: Uuid, target: Uuid, sent: Instant, result: Result<Vec<Receipt>, VenueError>) {
-        let written = result.as_ref().ok().and_then(|receipts| receipts.first()).and_then(|receipt| receipt.written);
-        self.tell_time(target, sent, written);
-        let answer = match result {
-            Ok(receipts) => {
-                for receipt in receipts {
-                    let leg = self.identify(&receipt.order);
-                    let latency_us = self.latency_us(leg, sent);
-                    self.received(leg, receipt, latency_us);
-                }
-                // A leg that the answer did not name is asked for like a lost one.
-                for leg in [stop, target] {
-                    if self.is_status(leg, Status::Pending) {
-                        self.lost(leg, &VenueError::Lost("the answer names no such leg".into()));
-                    }
-                }
-                Answer::accepted(target, "both at the venue")
-            }
-            Err(error) if is_open(&error) => {
-                [stop, target].into_iter().for_each(|leg| self.lost(leg, &error));
-                Answer::unknown(target, format!("{error}; both are being asked for"))
-            }
-            Err(error) => {
-                if let Some((entry, n)) = self.state.legs.get(&stop).copied() {
-                    // Noted before the legs are rejected, so that the reason is known when the next form is chosen.
-                    self.group_failed(entry, n, failure_of(&error));
-                }
-                for leg in [stop, target] {
-                    self.happened(leg, refused_event(&error), None);
-                }
-                self.after_refused_leg(stop, &error);
-                Answer::refused(Some(target), &refusal_of(&error))
-            }
-        };
-        self.answer_for_order(target, answer);
+        self.answer_for_order(command, answer);
     }
 
     /// Answers the command that placed an order, if it still waits.
-    fn answer_for_order(&mut self, order_id: Uuid, answer: Answer) {
+    pub fn answer_for_order(&mut self, order_id: Uuid, answer: Answer) {
         if !self.waiting.contains_key(&order_id) {
             return;
         }
@@ -189,7 +117,7 @@ impl Account {
         self.answer(answer);
     }
 
-    fn tell_time(&self, order_id: Uuid, sent: Instant, written: Option<Instant>) {
+    pub fn tell_time(&self, order_id: Uuid, sent: Instant, written: Option<Instant>) {
         if let Some(waiter) = self.waiting.get(&order_id).and_then(|waiters| waiters.first()) {
             let since = |moment: Instant| moment.saturating_duration_since(waiter.received).as_micros();
             tracing::debug!(order = %order_id, journaled_us = since(sent), written_us = written.map(since), acknowledged_us = since(Instant::now()), "placed");
@@ -198,7 +126,7 @@ impl Account {
         }
     }
 
-    fn received(&mut self, order_id: Uuid, receipt: Receipt, latency_us: Option<u64>) {
+    pub fn received(&mut self, order_id: Uuid, receipt: Receipt, latency_us: Option<u64>) {
         let accepted = Event::Accepted { external_id: receipt.order.external_id.clone() };
         self.happened(order_id, accepted, latency_us);
         for fill in receipt.fills {
@@ -207,13 +135,13 @@ impl Account {
         self.look(order_id, &receipt.order);
     }
 
-    fn latency_us(&self, order_id: Uuid, sent: Instant) -> Option<u64> {
+    pub fn latency_us(&self, order_id: Uuid, sent: Instant) -> Option<u64> {
         let since =
             self.waiting.get(&order_id).and_then(|waiters| waiters.first()).map_or(sent, |waiter| waiter.received);
         u64::try_from(since.elapsed().as_micros()).ok()
     }
 
-    fn is_status(&self, order_id: Uuid, status: Status) -> bool {
+    pub fn is_status(&self, order_id: Uuid, status: Status) -> bool {
         self.state.orders.get(&order_id).is_some_and(|tracked| tracked.status == status)
     }
 }

@@ -245,7 +245,9 @@ impl Account {
     }
 
     pub fn group_failed(&mut self, entry: Uuid, n: u32, failure: Failure) {
-        let is_new = self.state.groups_of(entry).iter().any(|group| group.n == n && group.failure.is_none());
+        // What was given up on purpose stays so, whatever becomes of its orders.
+        let stands = |group: &Group| group.n == n && group.failure.is_none() && !group.released;
+        let is_new = self.state.groups_of(entry).iter().any(stands);
         if is_new {
             self.record(Fact::GroupFailed { entry, n, failure });
         }

@@ -124,6 +124,7 @@ impl Account {
             Event::Missing => Some(Failure::NotSent),
             _ => None,
         };
+        let held = self.state.orders.get(&order_id).map(|tracked| self.state.booked(&tracked.order.symbol));
         let applied = self.record(Fact::Event { order_id, event, latency_us });
         if applied.outcome == Some(Outcome::Contradicted) {
             tracing::error!(account = %self.state.account, order = %order_id, "the venue contradicts itself about an order; asking it");
@@ -150,6 +151,8 @@ impl Account {
             if is_leg {
                 self.leg_filled(order_id);
             }
+            self.net_out(order_id, held.unwrap_or_default());
+            self.half_happened(order_id);
         }
         if status.is_terminal() && !before.is_terminal() {
             if is_leg {
@@ -159,6 +162,7 @@ impl Account {
                     None => self.warn_of_lost_protection(order_id),
                 }
             }
+            self.half_happened(order_id);
             self.flatten_heard(&symbol, order_id, rejected);
             self.continue_flatten(&symbol);
         } else if status != before {

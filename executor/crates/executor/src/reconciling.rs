@@ -128,6 +128,11 @@ impl Account {
         for order_id in self.state.adrift.clone() {
             self.place_adrift(order_id);
         }
+        for order_id in self.state.working_in(None, |_| true) {
+            if let Some(other) = self.state.siblings.get(&order_id).copied() {
+                self.half_happened(other);
+            }
+        }
         let cancelling: Vec<Uuid> = self.state.cancelling.iter().copied().collect();
         for order_id in cancelling {
             self.send_cancel(order_id, None);
@@ -172,6 +177,7 @@ impl Account {
             if booked != quantity {
                 differences.push(format!("{}: {booked} by the fills, {quantity} at the venue", rule.symbol));
                 self.record(Fact::Position { symbol: rule.symbol.clone(), quantity, entry_price });
+                self.let_go(&rule.symbol);
             }
         }
     }

@@ -1,7 +1,10 @@
 //! The venue's clock, as last measured against ours.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::VenueError;
 
 /// Beyond this the log says so.
 const NOTEWORTHY_MS: i64 = 1000;
@@ -32,6 +35,27 @@ impl Clock {
                 "the venue's clock differs from ours; requests are stamped with the venue's"
             );
         }
+    }
+}
+
+/// Sends. What is refused for its timestamp, with the code `stale`, has not been acted upon: the clock is measured, and it is sent once
+/// more. If that is of no avail it was not taken, which is no word on the order itself.
+pub async fn in_time<T, F: Future<Output = Result<T, VenueError>>>(
+    stale: i64,
+    send: impl Fn() -> F,
+    measure: impl Future<Output = Result<(), VenueError>>,
+) -> Result<T, VenueError> {
+    match send().await {
+        Err(VenueError::Refused { code, .. }) if code == stale => {
+            measure
+                .await
+                .map_err(|error| VenueError::NotSent(format!("the venue's clock could not be measured: {error}")))?;
+            send().await.map_err(|error| match error {
+                VenueError::Refused { code, message, .. } if code == stale => VenueError::NotSent(message),
+                error => error,
+            })
+        }
+        other => other,
     }
 }
 

@@ -19,8 +19,8 @@ mod conversation;
 mod fields;
 mod http;
 mod last_prices;
-
 mod okx;
+mod order_entry;
 mod params;
 mod pause;
 mod pongs;

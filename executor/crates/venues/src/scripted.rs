@@ -1,12 +1,19 @@
-//! For tests: a server that answers what is written down and remembers what it was asked; and an order to send.
+//! For tests: a server that answers what is written down and remembers what it was asked; the other end of a WebSocket; and an order
+//! to send.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use orders::guards::approve_exit;
 use orders::{Approved, Kind, Market, Order, Side, SymbolRules};
 use rust_decimal::Decimal;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, accept_async};
 
 pub enum Then {
     Answer(u16, &'static str),
@@ -70,6 +77,52 @@ async fn read(stream: &mut TcpStream) -> String {
         let count = stream.read(&mut part).await.unwrap();
         assert!(count > 0, "the client went away in the middle of a request");
         bytes.extend_from_slice(&part[..count]);
+    }
+}
+
+/// Takes WebSockets.
+pub struct Sockets {
+    pub url: String,
+    listener: TcpListener,
+}
+
+pub struct Peer(WebSocketStream<TcpStream>);
+
+impl Sockets {
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self { url: format!("ws://{}", listener.local_addr().unwrap()), listener }
+    }
+
+    pub async fn accept(&self) -> Peer {
+        Peer(accept_async(self.listener.accept().await.unwrap().0).await.unwrap())
+    }
+}
+
+impl Peer {
+    /// The next message, which is JSON.
+    pub async fn heard(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    pub async fn tell(&mut self, what: Value) {
+        self.say(&what.to_string()).await;
+    }
+
+    pub async fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Whether nothing comes for a while, or ever again.
+    pub async fn is_left_alone(&mut self) -> bool {
+        match timeout(Duration::from_millis(200), self.0.next()).await {
+            Err(_) | Ok(None | Some(Err(_))) => true,
+            Ok(Some(Ok(message))) => !message.is_text(),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod shared;
 mod store;
 mod trading;
 mod ws_api;
+mod ws_faults;
 
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ pub fn router(shared: Arc<Shared>) -> IntoMakeServiceWithConnectInfo<Router, Cut
         .route("/ws/v5/business", any(okx::business))
         .route("/ws/v5/public", any(okx::public))
         .route("/v5/private", any(bybit::private))
+        .route("/v5/trade", any(bybit::trade))
         .route("/v5/public/{category}", any(bybit::public))
         .route("/v5/{*path}", any(bybit::answer))
         .route("/paper/v1/faults", get(control::faults).post(control::set_faults))

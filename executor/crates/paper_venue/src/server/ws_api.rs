@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::clock::now_ms;
 use super::connection;
 use super::error::ApiError;
-use super::faults::{After, Before, Strike};
 use super::faulty::{failed, throttled, unavailable};
 use super::hub::Outbox;
 use super::limits::Used;
@@ -20,6 +19,7 @@ use super::operations::{Access, Call, by_ws_name};
 use super::params::Params;
 use super::shared::Shared;
 use super::store::Store;
+use super::ws_faults::{self, Failure};
 use crate::engine::Refusal;
 
 #[derive(Deserialize)]
@@ -48,7 +48,6 @@ fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, futures: bool) -> Respo
     })
 }
 
-/// Answers one request, then sends what it caused: the lock is held over both, so nothing comes between.
 fn answer(shared: &Shared, outbox: &Outbox, text: &str, futures: bool) {
     let request: Request = match serde_json::from_str(text) {
         Ok(request) => request,
@@ -57,38 +56,18 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str, futures: bool) {
             return outbox.send(reply(&Value::Null, Err(refusal.into()), Used::default()));
         }
     };
-    let strike = if shared.faults.is_on() {
-        shared.faults.on_request(&format!("ws {}", request.method))
-    } else {
-        Strike::default()
-    };
-    let mut used = Used::default();
-    match strike.before {
-        Some(Before::Drop) => return outbox.cut(),
-        Some(Before::Fail) => return outbox.send(reply(&request.id, Err(unavailable()), used)),
-        Some(Before::Refuse(status, seconds)) => return outbox.send(refusal(&request.id, status, seconds)),
-        None => {}
-    }
     let Request { id, method, params } = request;
-    let mut store = shared.store();
-    let result = run(shared, &mut store, outbox, (&method, params), &mut used, futures);
-    match strike.after {
-        Some(After::Drop) => outbox.cut(),
-        Some(After::Restart) => {
-            outbox.cut();
-            shared.faults.ask_for_restart();
-        }
-        Some(After::Fail(form)) => outbox.send(reply(&id, Err(failed(form)), used)),
-        Some(After::Garble) => {
-            let text = reply(&id, result, used);
-            outbox.send(text.chars().take(text.len() / 2).collect::<String>());
-        }
-        None | Some(After::Disconnect) => outbox.send(reply(&id, result, used)),
-    }
-    store.dispatch();
-    if strike.after == Some(After::Disconnect) {
-        outbox.cut();
-    }
+    let told = |failure| match failure {
+        Failure::Unavailable => reply(&id, Err(unavailable()), Used::default()),
+        Failure::Refused(status, seconds) => refusal(&id, status, seconds),
+        Failure::Unknown(form) => reply(&id, Err(failed(form)), Used::default()),
+    };
+    let act = |store: &mut Store| {
+        let mut used = Used::default();
+        let result = run(shared, store, outbox, (&method, params), &mut used, futures);
+        reply(&id, result, used)
+    };
+    ws_faults::answer(shared, outbox, &method, told, act);
 }
 
 /// 429 and 418, with the time until which to wait where Binance puts it.

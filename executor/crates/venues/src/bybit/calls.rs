@@ -10,10 +10,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::answers::{ExecutionBody, OrderBody, PositionBody, WalletBody};
 use super::client::Page;
 use super::instruments::InstrumentBody;
+use super::order_entry::{CANCEL_ORDER, CREATE_ORDER};
 use super::requests::{self, CancelOrder, CreateOrder, category, orders_of};
 use super::{Account, Bybit};
 use crate::clock::now_ms;
 use crate::fields::maybe;
+use crate::order_entry::run;
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
 use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
@@ -98,7 +100,7 @@ impl Account {
     ) -> Result<(), VenueError> {
         let order_link_id = Some(client_order_id);
         let body = CancelOrder { category: category(self.market), symbol, order_id: None, order_link_id, order_filter };
-        self.post::<Acknowledged>(requests::CANCEL, &body).await.map(|_| ())
+        self.enter::<Acknowledged>(CANCEL_ORDER, &body).await.map(|_| ())
     }
 
     async fn executions(&self, params: impl Fn() -> Params) -> Result<Vec<VenueTrade>, VenueError> {
@@ -148,8 +150,9 @@ impl Venue for Bybit {
             if order.kind == Kind::TrailingStop {
                 return Err(unsupported("Bybit has no trailing order with an id of its own"));
             }
-            let body: Acknowledged = self.0.post(requests::CREATE, &CreateOrder::new(order)).await?;
-            Ok(acknowledged(order, body.order_id, self.0.clock.venue_ms()))
+            let entered = self.0.enter::<Acknowledged>(CREATE_ORDER, &CreateOrder::new(order)).await?;
+            let receipt = acknowledged(order, entered.body.order_id, self.0.clock.venue_ms());
+            Ok(Receipt { written: entered.written, ..receipt })
         })
     }
 
@@ -271,7 +274,10 @@ impl Venue for Bybit {
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {
-        Box::pin(super::stream::run(self.0.clone(), sink, pings))
+        let (events, orders) = (super::stream::run(self.0.clone(), sink, pings), run(self.0.clone()));
+        Box::pin(async {
+            tokio::select! { () = events => {} () = orders => {} }
+        })
     }
 
     fn price_stream(&self, sink: PriceSink, wanted: UnboundedReceiver<String>) -> Running {

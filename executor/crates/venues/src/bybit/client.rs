@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 
 use super::Account;
 use super::codes::{BAN_WAIT, RATE_WAIT, STALE_TIMESTAMP, classify};
-use super::limits::reset_in;
+use super::limits::number;
 use super::requests::CREATE;
 use crate::VenueError;
-use crate::clock::now_ms;
+use crate::clock::{in_time, now_ms};
+use crate::order_entry::Entered;
 use crate::params::Params;
 use crate::request::Request;
 
@@ -33,6 +34,11 @@ pub struct Page<T> {
     #[serde(default)]
     next_page_cursor: String,
 }
+
+/// What an answer says of the order rate.
+pub const LIMIT: &str = "x-bapi-limit";
+pub const LEFT: &str = "x-bapi-limit-status";
+pub const RESET: &str = "x-bapi-limit-reset-timestamp";
 
 impl Account {
     pub async fn public<T: DeserializeOwned>(&self, path: &str, params: &Params) -> Result<T, VenueError> {
@@ -70,32 +76,46 @@ impl Account {
         }
     }
 
-    /// A stale timestamp is refused before anything is acted upon, so after re-measuring the request is sent once more.
-    async fn signed<T: DeserializeOwned>(&self, request: impl Fn() -> Request) -> Result<T, VenueError> {
-        match self.exchange(request()).await {
-            Err(VenueError::Refused { code: STALE_TIMESTAMP, .. }) => {
-                self.measure().await?;
-                self.exchange(request()).await
-            }
-            other => other,
+    /// A new order or a cancel: over the WebSocket where it is up, else over REST. Only what certainly was not taken is sent the other
+    /// way.
+    pub async fn enter<T: DeserializeOwned>(
+        &self,
+        (operation, path): (&'static str, &str),
+        body: &impl serde::Serialize,
+    ) -> Result<Entered<T>, VenueError> {
+        self.check_ban()?;
+        let text = serde_json::to_string(body).expect("a request's body is always JSON");
+        let send = || self.entry.send(operation, text.clone());
+        match in_time(STALE_TIMESTAMP, send, self.measure()).await {
+            Ok(answer) => Ok(Entered { body: answer.read()?, written: Some(answer.written) }),
+            Err(VenueError::NotSent(_)) => Ok(Entered { body: self.post(path, body).await?, written: None }),
+            Err(error) => Err(error),
         }
     }
 
+    async fn signed<T: DeserializeOwned>(&self, request: impl Fn() -> Request) -> Result<T, VenueError> {
+        in_time(STALE_TIMESTAMP, || self.exchange(request()), self.measure()).await
+    }
+
+    fn check_ban(&self) -> Result<(), VenueError> {
+        let left = self.limits.pause.banned_for();
+        left.map_or(Ok(()), |retry_after| Err(VenueError::Throttled { retry_after, banned: true }))
+    }
+
     async fn exchange<T: DeserializeOwned>(&self, request: Request) -> Result<T, VenueError> {
-        if let Some(retry_after) = self.limits.pause.banned_for() {
-            return Err(VenueError::Throttled { retry_after, banned: true });
-        }
+        self.check_ban()?;
         let is_new_order = request.url.ends_with(CREATE);
         let (parts, body) = self.http.send(request.into_http()?).await?;
         if is_new_order {
-            self.limits.read(&parts.headers);
+            self.limits.note(number(&parts.headers, LEFT), number(&parts.headers, LIMIT));
         }
         let status = parts.status.as_u16();
         if status >= 500 {
             return Err(VenueError::Lost(format!("the venue answered {status}")));
         }
+        let reset_ms = number(&parts.headers, RESET);
         if status == 429 {
-            return Err(self.throttled(reset_in(&parts.headers, now_ms()).unwrap_or(RATE_WAIT), false));
+            return Err(self.throttled(until(reset_ms).unwrap_or(RATE_WAIT), false));
         }
         if status == 403 {
             // The address has been refused before anything was read; either for its rate, or for where it is.
@@ -108,20 +128,29 @@ impl Account {
             |error: serde_json::Error| VenueError::Lost(format!("the venue's answer is unreadable: {error}"));
         let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(unreadable)?;
         if envelope.ret_code != 0 {
-            return Err(match classify(envelope.ret_code, envelope.ret_msg) {
-                VenueError::Throttled { retry_after, banned } => {
-                    self.throttled(reset_in(&parts.headers, now_ms()).unwrap_or(retry_after), banned)
-                }
-                error => error,
-            });
+            return Err(self.refused(envelope.ret_code, envelope.ret_msg, reset_ms));
         }
         serde_json::from_str(envelope.result.map_or("{}", RawValue::get)).map_err(unreadable)
+    }
+
+    /// A code other than 0. `reset_ms`: when the venue's clock shows this, the rate is free again.
+    pub fn refused(&self, code: i64, message: String, reset_ms: Option<i64>) -> VenueError {
+        match classify(code, message) {
+            VenueError::Throttled { retry_after, banned } => {
+                self.throttled(until(reset_ms).unwrap_or(retry_after), banned)
+            }
+            error => error,
+        }
     }
 
     fn throttled(&self, retry_after: std::time::Duration, banned: bool) -> VenueError {
         self.limits.pause.take(retry_after, banned);
         VenueError::Throttled { retry_after, banned }
     }
+}
+
+fn until(reset_ms: Option<i64>) -> Option<std::time::Duration> {
+    u64::try_from(reset_ms? - now_ms()).ok().map(std::time::Duration::from_millis)
 }
 
 fn decoded(text: &str) -> String {

@@ -16,7 +16,7 @@ pub fn classify(code: i64, message: String) -> VenueError {
         5004 | 10_000 | 10_016 | 170_001 | 170_007 | 170_032 | 170_035 | 170_146 | 170_147 | 170_234 => {
             return VenueError::Lost(format!("{message} ({code})"));
         }
-        10_006 | 10_018 | 10_429 | 170_222 => {
+        10_006 | 10_018 | 10_429 | 20_003 | 170_222 => {
             return VenueError::Throttled { retry_after: RATE_WAIT, banned: false };
         }
         // Finished, cancelled or never there: the order itself says which, when it is asked for.

@@ -1,5 +1,6 @@
 //! How much of the order rate is left, by Bybit's own headers; it counts by the second and for each path apart.
 
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -25,10 +26,9 @@ struct Orders {
 }
 
 impl Limits {
-    /// Reads the answer to a new order.
-    pub fn read(&self, headers: &HeaderMap) {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u32>().ok();
-        if let (Some(left), Some(limit)) = (number("x-bapi-limit-status"), number("x-bapi-limit")) {
+    /// What the answer to a new order says.
+    pub fn note(&self, left: Option<u32>, limit: Option<u32>) {
+        if let (Some(left), Some(limit)) = (left, limit) {
             *self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
                 Some(Orders { left, limit, at: Instant::now() });
         }
@@ -54,8 +54,7 @@ impl Limits {
     }
 }
 
-/// When a refusal for the rate says that it ends.
-pub fn reset_in(headers: &HeaderMap, now_ms: i64) -> Option<Duration> {
-    let at: i64 = headers.get("x-bapi-limit-reset-timestamp")?.to_str().ok()?.parse().ok()?;
-    u64::try_from(at - now_ms).ok().map(Duration::from_millis)
+/// A number among an answer's headers.
+pub fn number<T: FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
 }

@@ -1,5 +1,5 @@
 //! Bybit v5: spot and linear swaps of a unified account in one-way mode. `requests` and `answers` are its words, `client` sends,
-//! `calls` is the `Venue`, `stream` and `prices` are its WebSockets.
+//! `calls` is the `Venue`, `order_entry`, `stream` and `prices` are its WebSockets.
 
 mod answers;
 mod calls;
@@ -7,6 +7,7 @@ mod client;
 mod codes;
 mod instruments;
 mod limits;
+mod order_entry;
 mod prices;
 mod requests;
 pub mod sign;
@@ -20,6 +21,7 @@ use orders::Market;
 use crate::clock::Clock;
 use crate::connect::Access;
 use crate::http::{AddressError, Http, check_address};
+use crate::order_entry::OrderEntry;
 use limits::Limits;
 use sign::Signer;
 
@@ -32,9 +34,11 @@ struct Account {
     http: Http,
     signer: Signer,
     private_url: String,
+    trade_url: String,
     public_url: String,
     clock: Clock,
     limits: Limits,
+    entry: OrderEntry,
 }
 
 impl Bybit {
@@ -47,9 +51,11 @@ impl Bybit {
             http: Http::new(&access.rest_url)?,
             signer: Signer::new(access.api_key, access.api_secret),
             private_url: format!("{}/private", socket(&access.ws_api_url)?),
+            trade_url: format!("{}/trade", socket(&access.ws_api_url)?),
             public_url: socket(&access.market_ws_url)?,
             clock: Clock::default(),
             limits: Limits::default(),
+            entry: OrderEntry::default(),
         })))
     }
 }

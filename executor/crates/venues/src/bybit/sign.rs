@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use crate::params::Params;
 use crate::request::{Request, Secret};
 
-const RECV_WINDOW: &str = "5000";
+/// How old a request may be when it comes, in ms.
+pub const RECV_WINDOW: &str = "5000";
 
 /// Holds the account's keys; deliberately neither `Debug` nor `Clone`.
 pub struct Signer {

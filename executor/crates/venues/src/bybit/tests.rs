@@ -23,8 +23,11 @@ fn decimal(text: &str) -> Decimal {
 }
 
 fn at(url: &str, market: Market) -> Bybit {
+    at_both(url, url.replace("http", "ws"), market)
+}
+
+pub fn at_both(url: &str, socket: String, market: Market) -> Bybit {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let socket = url.replace("http", "ws");
     let access = Access {
         rest_url: url.into(),
         ws_api_url: socket.clone(),

@@ -9,12 +9,15 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::answers::{AccountBody, AlgoBody, OrderBody, PositionBody};
+use super::client::Done;
 use super::finding::{Found, Name};
 use super::ids;
+use super::order_entry::{CANCEL_ORDER, ORDER};
 use super::requests::{self, OrderRef, PlaceAlgo, PlaceOrder, TradeMode, instrument_type, is_algo};
 use super::{Account, Okx};
 use crate::clock::now_ms;
 use crate::fields::or_zero;
+use crate::order_entry::{Entered, run};
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
 use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
@@ -90,18 +93,23 @@ impl Account {
 
     async fn place(&self, order: &Order) -> Result<Receipt, VenueError> {
         let contract = self.contract(&order.symbol).await.map_err(unsent)?;
-        let external_id = if is_algo(order.kind) {
+        let entered = if is_algo(order.kind) {
             let mode = self.algo_mode().await.map_err(unsent)?;
             self.limits.count();
-            self.post(requests::PLACE_ALGO, &PlaceAlgo::new(order, contract, mode)).await?.algo_id
+            let body = self.post(requests::PLACE_ALGO, &PlaceAlgo::new(order, contract, mode)).await?;
+            Entered { body, written: None }
         } else {
             self.limits.count();
-            self.post(requests::PLACE, &[PlaceOrder::new(order, contract)]).await?.ord_id
+            let body = PlaceOrder::new(order, contract);
+            self.enter(ORDER, (&order.symbol, &body), (requests::PLACE, &[&body])).await?
         };
+        let Done { ord_id, algo_id, .. } = entered.body;
+        let external_id = if is_algo(order.kind) { algo_id } else { ord_id };
         if external_id.is_empty() {
             return Err(VenueError::Lost("the venue's answer names no order".into()));
         }
-        Ok(acknowledged(order, external_id, self.clock.venue_ms()))
+        let receipt = acknowledged(order, external_id, self.clock.venue_ms());
+        Ok(Receipt { written: entered.written, ..receipt })
     }
 
     /// The id does not say whether it is a plain order or an algo order: both at once, because a stop is cancelled in a hurry. If it
@@ -130,7 +138,7 @@ impl Account {
     }
 
     async fn cancel_plain(&self, order: OrderRef<'_>) -> Result<(), VenueError> {
-        self.post(requests::CANCEL, &order).await.map(|_| ())
+        self.enter(CANCEL_ORDER, (order.inst_id, &order), (requests::CANCEL, &order)).await.map(|_| ())
     }
 
     async fn open_orders(&self) -> Result<Vec<VenueOrder>, VenueError> {
@@ -264,7 +272,10 @@ impl Venue for Okx {
     }
 
     fn user_stream(&self, sink: Sink, pings: UnboundedReceiver<u64>) -> Running {
-        Box::pin(super::stream::run(self.0.clone(), sink, pings))
+        let (events, orders) = (super::stream::run(self.0.clone(), sink, pings), run(self.0.clone()));
+        Box::pin(async {
+            tokio::select! { () = events => {} () = orders => {} }
+        })
     }
 
     fn price_stream(&self, sink: PriceSink, wanted: UnboundedReceiver<String>) -> Running {

@@ -1,23 +1,47 @@
 //! Sends a request and tells what its answer means.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Account;
-use super::codes::{RATE_WAIT, STALE_TIMESTAMP, classify};
+use super::codes::{RATE_WAIT, STALE_TIMESTAMP, UNKNOWN_INSTRUMENT, classify};
 use crate::VenueError;
+use crate::clock::in_time;
+use crate::order_entry::Entered;
 use crate::params::Params;
 use crate::request::Request;
 
 /// Every answer's frame; `data` is always a list.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+pub struct Envelope<'a> {
+    /// Over a WebSocket: of the request; empty where the message answers none.
+    #[serde(default)]
+    pub id: String,
+    /// Over a WebSocket: of a message that answers no request.
+    #[serde(default)]
+    pub event: String,
+    #[serde(default)]
     code: String,
     #[serde(default)]
     msg: String,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    pub fn told(&self) -> String {
+        format!("{} ({})", self.msg, self.code)
+    }
+}
+
+/// As order entry over the WebSocket wants it: an instrument's code, its name beside it being of no account.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ByCode<'a, T> {
+    inst_id_code: u64,
+    #[serde(flatten)]
+    order: &'a T,
 }
 
 /// What became of one entry of a request that changes something.
@@ -53,9 +77,34 @@ impl Account {
     }
 
     /// A request with one entry, which changes something.
-    pub async fn post(&self, path: &str, body: &impl serde::Serialize) -> Result<Done, VenueError> {
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Done, VenueError> {
         let data = self.signed(|| self.signer.post(&self.http.base, path, body, self.clock.venue_ms())).await?;
-        let done: Vec<Done> = read(&data)?;
+        self.only(read(&data)?)
+    }
+
+    /// A new order or the cancel of one: over the WebSocket where it is up, else over REST (`path`, `rest`). Only what certainly was not
+    /// taken is sent the other way.
+    pub async fn enter(
+        &self,
+        operation: &'static str,
+        (symbol, order): (&str, &impl Serialize),
+        (path, rest): (&str, &impl Serialize),
+    ) -> Result<Entered<Done>, VenueError> {
+        let Some(inst_id_code) = self.contracts.code(symbol) else {
+            return Ok(Entered { body: self.post(path, rest).await?, written: None });
+        };
+        let order = serde_json::to_string(&ByCode { inst_id_code, order }).expect("a request's body is always JSON");
+        match self.entry.send(operation, order).await {
+            Ok(answer) => Ok(Entered { body: self.only(answer.read()?)?, written: Some(answer.written) }),
+            // Demo trading's order channel refuses codes that its REST tells.
+            Err(VenueError::NotSent(_) | VenueError::Refused { code: UNKNOWN_INSTRUMENT, .. }) => {
+                Ok(Entered { body: self.post(path, rest).await?, written: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn only(&self, done: Vec<Done>) -> Result<Done, VenueError> {
         match done.into_iter().next() {
             Some(done) if done.is_refused() => Err(self.refused(&done.s_code, done.s_msg)),
             Some(done) => Ok(done),
@@ -86,15 +135,8 @@ impl Account {
         }
     }
 
-    /// A stale timestamp is refused before anything is acted upon, so after re-measuring the request is sent once more.
     async fn signed(&self, request: impl Fn() -> Request) -> Result<String, VenueError> {
-        match self.exchange(request()).await {
-            Err(VenueError::Refused { code: STALE_TIMESTAMP, .. }) => {
-                self.measure().await?;
-                self.exchange(request()).await
-            }
-            other => other,
-        }
+        in_time(STALE_TIMESTAMP, || self.exchange(request()), self.measure()).await
     }
 
     /// The answer's data.
@@ -109,15 +151,20 @@ impl Account {
             return Err(VenueError::Throttled { retry_after: RATE_WAIT, banned: false });
         }
         let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-        let data = envelope.data.map_or("[]", RawValue::get);
+        Ok(self.opened(&envelope)?.map_or("[]", RawValue::get).to_owned())
+    }
+
+    /// A frame's data.
+    pub fn opened<'a>(&self, envelope: &Envelope<'a>) -> Result<Option<&'a RawValue>, VenueError> {
         if envelope.code == "0" {
-            return Ok(data.to_owned());
+            return Ok(envelope.data);
         }
         // Where an entry is refused, it has the reason; the frame says only that there was one.
+        let data = envelope.data.map_or("[]", RawValue::get);
         let entries: Vec<Done> = serde_json::from_str(data).unwrap_or_default();
         Err(match entries.into_iter().find(Done::is_refused) {
             Some(done) => self.refused(&done.s_code, done.s_msg),
-            None => self.refused(&envelope.code, envelope.msg),
+            None => self.refused(&envelope.code, envelope.msg.clone()),
         })
     }
 

@@ -1,4 +1,4 @@
-//! How much of the base a contract is. OKX counts swaps in contracts, the rest of the program in base units.
+//! How much of the base a contract is, and the instruments' codes. OKX counts swaps in contracts, the rest of the program in base units.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -15,24 +15,38 @@ use crate::{Reason, VenueError};
 
 const INSTRUMENTS: &str = "/api/v5/public/instruments";
 
-/// Of the linear swaps that are known so far.
+/// Of the instruments that are known so far.
 #[derive(Default)]
-pub struct Contracts(RwLock<HashMap<String, Decimal>>);
+pub struct Contracts(RwLock<HashMap<String, Known>>);
+
+#[derive(Clone, Copy)]
+struct Known {
+    /// Base units in a contract of a linear swap.
+    size: Option<Decimal>,
+    /// What order entry over the WebSocket calls it by.
+    code: Option<u64>,
+}
 
 impl Contracts {
     /// Base units in a contract; one on spot. `None`: no linear swap that is known.
     pub fn size(&self, market: Market, symbol: &str) -> Option<Decimal> {
         match market {
             Market::Spot => Some(Decimal::ONE),
-            Market::Swap => self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(symbol).copied(),
+            Market::Swap => self.known(symbol)?.size,
         }
     }
 
-    fn learn(&self, body: &InstrumentBody) {
-        if let Some(size) = body.contract() {
-            let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            known.insert(body.inst_id.clone(), size);
-        }
+    pub fn code(&self, symbol: &str) -> Option<u64> {
+        self.known(symbol)?.code
+    }
+
+    fn known(&self, symbol: &str) -> Option<Known> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(symbol).copied()
+    }
+
+    fn learn(&self, bodies: &[InstrumentBody]) {
+        let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.extend(bodies.iter().map(|body| (body.inst_id.clone(), body.known())));
     }
 }
 
@@ -40,6 +54,7 @@ impl Contracts {
 #[serde(rename_all = "camelCase")]
 struct InstrumentBody {
     inst_id: String,
+    inst_id_code: Option<u64>,
     #[serde(default)]
     base_ccy: String,
     #[serde(default)]
@@ -67,6 +82,10 @@ struct InstrumentBody {
 }
 
 impl InstrumentBody {
+    fn known(&self) -> Known {
+        Known { size: self.contract(), code: self.inst_id_code }
+    }
+
     fn contract(&self) -> Option<Decimal> {
         let size = self.ct_val? * self.ct_mult.unwrap_or(Decimal::ONE);
         (self.ct_type == "linear" && !size.is_zero()).then_some(size)
@@ -123,6 +142,11 @@ impl Account {
         Ok(())
     }
 
+    /// Learns what order entry over the WebSocket calls each instrument.
+    pub async fn learn_codes(&self) -> Result<(), VenueError> {
+        self.instruments(None).await.map(|_| ())
+    }
+
     async fn instruments(&self, symbol: Option<&str>) -> Result<Vec<InstrumentBody>, VenueError> {
         let mut params = Params::default();
         params.add("instType", instrument_type(self.market));
@@ -130,7 +154,7 @@ impl Account {
             params.add("instId", symbol);
         }
         let bodies: Vec<InstrumentBody> = self.public(INSTRUMENTS, &params).await?;
-        bodies.iter().for_each(|body| self.contracts.learn(body));
+        self.contracts.learn(&bodies);
         Ok(bodies)
     }
 

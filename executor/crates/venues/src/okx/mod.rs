@@ -1,5 +1,5 @@
 //! OKX v5: spot and linear swaps of an account in net mode. `requests` and `answers` are its words, `client` sends, `finding` knows
-//! where an order is kept, `calls` is the `Venue`, `stream` and `prices` are its WebSockets.
+//! where an order is kept, `calls` is the `Venue`, `order_entry`, `stream` and `prices` are its WebSockets.
 //!
 //! Stops and trailing stops are algo orders there: each has an id of its own, and places a plain order when it triggers. To the rest
 //! of the program both are the one order that was placed: its client order id is ours, its external id the algo order's.
@@ -12,6 +12,7 @@ mod contracts;
 mod finding;
 mod ids;
 mod limits;
+mod order_entry;
 mod prices;
 mod requests;
 pub mod sign;
@@ -27,6 +28,7 @@ use tokio::sync::OnceCell;
 use crate::clock::Clock;
 use crate::connect::Access;
 use crate::http::{AddressError, Http, check_address};
+use crate::order_entry::OrderEntry;
 use contracts::Contracts;
 use limits::Limits;
 use requests::TradeMode;
@@ -45,6 +47,7 @@ struct Account {
     public_url: String,
     clock: Clock,
     limits: Limits,
+    entry: OrderEntry,
     contracts: Contracts,
     /// The mode that spot's algo orders want of this account.
     algo_mode: OnceCell<TradeMode>,
@@ -66,6 +69,7 @@ impl Okx {
             public_url: socket(&access.market_ws_url)?,
             clock: Clock::default(),
             limits: Limits::default(),
+            entry: OrderEntry::default(),
             contracts: Contracts::default(),
             algo_mode: OnceCell::new(),
             children: Mutex::default(),

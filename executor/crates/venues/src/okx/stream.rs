@@ -197,7 +197,7 @@ impl Conversation for Half {
 }
 
 /// Whether an answer grants what was asked for; `None`: it is another message.
-fn good(asked: &str, answer: &Value) -> Option<Result<(), String>> {
+pub fn good(asked: &str, answer: &Value) -> Option<Result<(), String>> {
     match answer["event"].as_str() {
         Some("error") => Some(Err(format!("{asked} refused: {} ({})", answer["msg"], answer["code"]))),
         Some(event) if event == asked => Some(Ok(())),

@@ -14,7 +14,7 @@ use crate::scripted::{Then, exit, serve};
 use crate::{Reason, StreamEvent, Venue, VenueError};
 
 const HEX: &str = "0123456789abcdef0123456789abcdef";
-const SWAP: &str = r#"{"code":"0","msg":"","data":[{"instType":"SWAP","instId":"BTC-USDT-SWAP","uly":"BTC-USDT","baseCcy":"","quoteCcy":"","settleCcy":"USDT","ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","ctType":"linear","tickSz":"0.1","lotSz":"0.01","minSz":"0.01","maxLmtSz":"100000000","maxMktSz":"12000","state":"live"},{"instType":"SWAP","instId":"BTC-USD-SWAP","settleCcy":"BTC","ctVal":"100","ctMult":"1","ctValCcy":"USD","ctType":"inverse","tickSz":"0.1","lotSz":"1","minSz":"1"}]}"#;
+pub const SWAP: &str = r#"{"code":"0","msg":"","data":[{"instType":"SWAP","instId":"BTC-USDT-SWAP","instIdCode":10459,"uly":"BTC-USDT","baseCcy":"","quoteCcy":"","settleCcy":"USDT","ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","ctType":"linear","tickSz":"0.1","lotSz":"0.01","minSz":"0.01","maxLmtSz":"100000000","maxMktSz":"12000","state":"live"},{"instType":"SWAP","instId":"BTC-USD-SWAP","settleCcy":"BTC","ctVal":"100","ctMult":"1","ctValCcy":"USD","ctType":"inverse","tickSz":"0.1","lotSz":"1","minSz":"1"}]}"#;
 const PLACED: &str = r#"{"code":"0","msg":"","data":[{"clOrdId":"smc1","ordId":"312269865356374016","tag":"","ts":"1695190491421","sCode":"0","sMsg":""}],"inTime":"1695190491421339","outTime":"1695190491423240"}"#;
 const ALGO_PLACED: &str = r#"{"code":"0","msg":"","data":[{"algoId":"12345689","clOrdId":"","algoClOrdId":"smc1","sCode":"0","sMsg":"","tag":""}]}"#;
 const CASH: &str = r#"{"code":"0","msg":"","data":[{"acctLv":"1","posMode":"net_mode","uid":"4"}]}"#;
@@ -27,8 +27,11 @@ fn decimal(text: &str) -> Decimal {
 }
 
 fn at(url: &str, market: Market) -> Okx {
+    at_both(url, &url.replace("http", "ws"), market)
+}
+
+pub fn at_both(url: &str, socket: &str, market: Market) -> Okx {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let socket = url.replace("http", "ws");
     let access = Access {
         rest_url: url.into(),
         ws_api_url: format!("{socket}/ws/v5"),

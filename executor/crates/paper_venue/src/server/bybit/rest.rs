@@ -113,23 +113,28 @@ fn signer<'a>(shared: &'a Shared, headers: &HeaderMap, sent: &str) -> Result<&'a
     let (key, window) = (header("x-bapi-api-key"), header("x-bapi-recv-window"));
     let timestamp = header("x-bapi-timestamp");
     let (name, secret) = shared.keys.holder(Some(key)).map_err(|_| Bad::new(10_003, "API key is invalid."))?;
-    let now = now_ms();
-    let is_fresh = timestamp.parse::<i64>().is_ok_and(|at| {
-        let window = window.parse().unwrap_or(DEFAULT_WINDOW);
-        at < now + MAX_AHEAD && now - at <= window
-    });
-    if !is_fresh {
-        let msg = format!(
-            "invalid request, please check your server timestamp or recv_window param. \
-             req_timestamp[{timestamp}],server_timestamp[{now}],recv_window[{window}]"
-        );
-        return Err(Bad::new(10_002, msg));
-    }
+    check_fresh(timestamp, window)?;
     if verified(secret, &format!("{timestamp}{key}{window}{sent}"), header("x-bapi-sign")) {
         Ok(name)
     } else {
         Err(Bad::new(10_004, "error sign! please check your signature generation algorithm."))
     }
+}
+
+/// Whether a request comes within its window, in ms.
+pub(super) fn check_fresh(timestamp: &str, window: &str) -> Result<(), Bad> {
+    let now = now_ms();
+    let is_fresh = timestamp.parse::<i64>().is_ok_and(|at| {
+        let window = window.parse().unwrap_or(DEFAULT_WINDOW);
+        at < now + MAX_AHEAD && now - at <= window
+    });
+    let msg = || {
+        format!(
+            "invalid request, please check your server timestamp or recv_window param. \
+             req_timestamp[{timestamp}],server_timestamp[{now}],recv_window[{window}]"
+        )
+    };
+    if is_fresh { Ok(()) } else { Err(Bad::new(10_002, msg())) }
 }
 
 pub(super) fn verified(secret: &str, text: &str, signature: &str) -> bool {

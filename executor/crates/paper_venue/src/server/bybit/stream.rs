@@ -100,7 +100,7 @@ fn reply(op: &str, req_id: &Value, result: Result<(), String>) -> String {
 }
 
 /// `[key, expires, signature]`: the name of the account.
-fn signed_in<'a>(shared: &'a Shared, args: &[Value]) -> Result<&'a str, String> {
+pub(super) fn signed_in<'a>(shared: &'a Shared, args: &[Value]) -> Result<&'a str, String> {
     let (key, signature) = (args.first().and_then(Value::as_str), args.get(2).and_then(Value::as_str));
     // ccxt sends it as text.
     let expires = args.get(1).and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));

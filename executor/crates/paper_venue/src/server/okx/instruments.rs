@@ -28,6 +28,11 @@ pub(crate) fn name(market: &Market, product: Product) -> String {
     format!("{}-{}{suffix}", market.rules.base, market.rules.quote)
 }
 
+/// What order entry over the WebSocket names an instrument by.
+pub(crate) fn code(market: usize, product: Product) -> usize {
+    2 * market + 1 + usize::from(product == Product::Swap)
+}
+
 pub(crate) fn find(venue: &Venue, inst_id: &str, product: Product) -> Option<usize> {
     venue.markets.iter().position(|market| name(market, product) == inst_id)
 }

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::instruments::{contract, find, kind, name, size};
+use super::instruments::{code, contract, find, kind, name, size};
 use super::refusals::Bad;
 use super::rest::Answer;
 use crate::engine::{Market, Product, Venue, plain};
@@ -26,18 +26,19 @@ pub(crate) fn instruments(venue: &Venue, params: &Params) -> Answer {
     let told: Vec<Value> = venue
         .markets
         .iter()
-        .filter(|market| only.is_none_or(|only| name(market, product) == only))
-        .map(|market| instrument(market, product))
+        .enumerate()
+        .filter(|(_, market)| only.is_none_or(|only| name(market, product) == only))
+        .map(|(index, market)| instrument(market, code(index, product), product))
         .collect();
     if told.is_empty() && only.is_some() { Err(Bad::new(51_001, "Instrument ID does not exist")) } else { Ok(told) }
 }
 
-fn instrument(market: &Market, product: Product) -> Value {
+fn instrument(market: &Market, code: usize, product: Product) -> Value {
     let rules = &market.rules;
     let is_swap = product == Product::Swap;
     let of = |spot: &str, swap: &str| if is_swap { swap.to_owned() } else { spot.to_owned() };
     json!({
-        "instType": kind(product), "instId": name(market, product), "uly": of("", &format!("{}-{}", rules.base, rules.quote)),
+        "instType": kind(product), "instId": name(market, product), "instIdCode": code, "uly": of("", &format!("{}-{}", rules.base, rules.quote)),
         "baseCcy": of(&rules.base, ""), "quoteCcy": of(&rules.quote, ""), "settleCcy": of("", &rules.quote),
         "ctVal": of("", &plain(contract(product))), "ctMult": of("", "1"), "ctValCcy": of("", &rules.base),
         "ctType": of("", "linear"), "tickSz": plain(rules.tick), "lotSz": size(rules.step, product),

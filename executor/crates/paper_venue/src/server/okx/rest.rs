@@ -73,20 +73,26 @@ pub(crate) async fn answer(
     headers: HeaderMap,
     body: String,
 ) -> Response {
-    let frame = match run(&shared, &method, &uri, &headers, &body) {
-        Ok(data) => json!({"code": "0", "msg": "", "data": data}),
+    let (code, message, data) = match run(&shared, &method, &uri, &headers, &body) {
+        Ok(data) => ("0".into(), String::new(), data),
         Err(bad) => {
             tracing::debug!(method = %method, path = uri.path(), code = bad.code, "refused");
-            let code = bad.code.to_string();
-            if bad.is_entry {
-                let entry = json!({"ordId": "", "clOrdId": "", "algoId": "", "sCode": code, "sMsg": bad.message});
-                json!({"code": "1", "msg": "All operations failed", "data": [entry]})
-            } else {
-                json!({"code": code, "msg": bad.message, "data": []})
-            }
+            refused(bad)
         }
     };
+    let frame = json!({"code": code, "msg": message, "data": data});
     Json(frame).into_response()
+}
+
+/// Code, message and data of a refusal's frame. An entry has its own code; the frame says only that there is one.
+pub(super) fn refused(bad: Bad) -> (String, String, Vec<Value>) {
+    let code = bad.code.to_string();
+    if bad.is_entry {
+        let entry = json!({"ordId": "", "clOrdId": "", "algoId": "", "sCode": code, "sMsg": bad.message});
+        ("1".into(), String::new(), vec![entry])
+    } else {
+        (code, bad.message, Vec::new())
+    }
 }
 
 fn run(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap, body: &str) -> Answer {

@@ -1,4 +1,5 @@
-//! The WebSockets: the two private ones, on which an account's events are told in order with the answers; and public trades.
+//! The WebSockets: the two private ones, on which an account's events are told in order with the answers, and orders are taken; and
+//! public trades.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use super::events::Side;
 use super::instruments::name;
 use super::market::print;
 use super::rest::verified;
+use super::trade;
 use crate::engine::{MarketEvent, Product, Venue};
 use crate::server::clock::now_ms;
 use crate::server::connection;
@@ -23,6 +25,8 @@ const WINDOW_S: i64 = 30;
 
 #[derive(Deserialize)]
 struct Request {
+    #[serde(default)]
+    id: Value,
     op: String,
     #[serde(default)]
     args: Vec<Value>,
@@ -41,7 +45,7 @@ pub(crate) async fn public(State(shared): State<Arc<Shared>>, upgrade: WebSocket
 }
 
 fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, side: Option<Side>) -> Response {
-    upgrade.on_upgrade(move |socket| {
+    upgrade.read_buffer_size(connection::READ_BUFFER).on_upgrade(move |socket| {
         let (outbox, messages) = Outbox::new(shared.next_connection());
         let answers = Arc::clone(&shared);
         // The account that has logged in.
@@ -54,7 +58,7 @@ fn serve(shared: Arc<Shared>, upgrade: WebSocketUpgrade, side: Option<Side>) -> 
     })
 }
 
-fn answer(shared: &Shared, outbox: &Outbox, text: &str, side: Option<Side>, login: &mut Option<usize>) {
+fn answer(shared: &Shared, outbox: &Outbox, text: &str, side: Option<Side>, login: &mut Option<(usize, String)>) {
     if text == "ping" {
         // Under the lock, so that it is behind every event that has happened.
         let _store = shared.store();
@@ -63,17 +67,21 @@ fn answer(shared: &Shared, outbox: &Outbox, text: &str, side: Option<Side>, logi
     let Ok(request) = serde_json::from_str::<Request>(text) else {
         return outbox.send(error("60012", "Invalid request"));
     };
+    if let (Some(operation), Some(Side::Private)) = (trade::operation(&request.op), side) {
+        let Some((_, name)) = login else { return outbox.send(error("60011", "Please log in")) };
+        return trade::answer(shared, outbox, (&request.id, &request.op, request.args), operation, name);
+    }
     let mut store = shared.store();
     match (request.op.as_str(), side) {
         ("login", Some(_)) => match signed_in(shared, request.args.first()) {
             Some(name) => {
-                *login = store.venue.account_id(name).ok();
+                *login = store.venue.account_id(name).ok().map(|account| (account, name.to_owned()));
                 outbox.send(json!({"event": "login", "code": "0", "msg": "", "connId": "paper"}).to_string());
             }
             None => outbox.send(error("60009", "Login failed.")),
         },
         ("subscribe", Some(side)) => {
-            let Some(account) = *login else { return outbox.send(error("60011", "Please log in")) };
+            let Some((account, _)) = *login else { return outbox.send(error("60011", "Please log in")) };
             store.hub.subscribe_dialect(outbox, account, Dialect::Okx(side));
             request.args.iter().for_each(|arg| outbox.send(subscribed("subscribe", arg)));
         }
