@@ -8,7 +8,9 @@ measured). Stages, as the executor measures them from the moment a command has b
 written, synced), written (the order's last byte is with the venue's socket), acknowledged (the venue's answer is read).
 `place` compares with ccxt's `create_order`: the client's call to its answer, in the process that has the socket.
 `echo` is the floor: two processes that only pass an order's bytes to each other. Where cores are short, the venue runs
-on the core that has just written to it, before the writer notes the time: then p10 tells the writer's own share.
+on the core that has just written to it, before the writer notes the time: then p10 tells the writer's own share. Where
+waking another core is slow, that is most of a round: `taskset -c 0 python benchmarks/executor.py` takes it out for all.
+`executor/crates/venues/examples/echo.rs` is the same echo over a WebSocket, in Rust.
 Both journals are in --journal, by default a temporary folder; `--journal /dev/shm` shows it without the disk's part.
 """
 
@@ -36,6 +38,8 @@ from tests.executor.running_executor import Executor
 from tests.paper_venue.running_venue import PaperVenue
 
 WARM_UP = 30
+# Before each order, so that no way pays for what the order before it left to do: events to write, to read, to log.
+SETTLE_S = 0.001
 REQUEST_SIZE, ANSWER_SIZE = 390, 740
 ECHO = "echo of the same sizes"
 CCXT, CCXT_PRO = "ccxt async, create_order", "ccxt.pro, create_order_ws"
@@ -83,12 +87,15 @@ async def measure(orders: int, venue: PaperVenue, executor: Executor) -> dict[st
     try:
         await client.load_markets()
         for turn in range(orders + WARM_UP):
+            await asyncio.sleep(SETTLE_S)
             begun = time.perf_counter()
             answer = caller.command("place", ORDER)
             seen = elapsed_ms(begun)
+            await asyncio.sleep(SETTLE_S)
             begun = time.perf_counter()
             placed = await client.create_order(*resting)
             direct = elapsed_ms(begun)
+            await asyncio.sleep(SETTLE_S)
             begun = time.perf_counter()
             pushed = await client.create_order_ws(*resting)
             over_socket = elapsed_ms(begun)

@@ -1,12 +1,14 @@
 """Orders by hand, through a real executor to a real paper venue."""
 
 import asyncio
+import gc
 import json
 import re
 import signal
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partialmethod
 from typing import Any
 
 import httpx
@@ -14,6 +16,8 @@ import pytest
 from tests.api.desk import Desk
 from tests.api.world import SYMBOL, User, World
 
+from smc_agent.api.app import warm
+from smc_agent.api.commands import Executor
 from smc_agent.execution import sign
 
 CREATE, PREVIEW = "/api/v1/orders/create", "/api/v1/orders/preview"
@@ -337,6 +341,21 @@ async def test_a_key_that_the_executor_does_not_know(world: World, desk: Desk) -
     assert (response.status_code, response.json()["code"]) == (502, "command_not_accepted")
 
 
+async def test_a_command_that_comes_too_late_may_be_sent_again(
+    trading: httpx.AsyncClient, world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body, key = limit_order(world), uuid.uuid4().hex
+    with monkeypatch.context() as late:
+        late.setattr(Executor, "envelope", partialmethod(Executor.envelope, ttl=timedelta(seconds=-5)))
+        response = await post(trading, world.alice, CREATE, body, key)
+    assert (response.status_code, response.json()["code"]) == (503, "executor_unavailable")
+    assert "too late" in response.json()["detail"]
+    assert response.headers["Retry-After"] == "5"
+    assert desk.at_venue(world.alice.portfolio_id)["open_orders"] == []
+    await placed(trading, world.alice, body, key)
+    assert len(desk.at_venue(world.alice.portfolio_id)["open_orders"]) == 1
+
+
 async def test_an_order_whose_fate_is_not_known_yet(trading: httpx.AsyncClient, world: World, desk: Desk) -> None:
     """The venue falls silent: the answer says pending, not failed, and a repeat places nothing twice."""
     body = limit_order(world)
@@ -359,3 +378,13 @@ async def test_an_order_whose_fate_is_not_known_yet(trading: httpx.AsyncClient, 
     assert again.json()["order_id"] == response.json()["order_id"]
     resting = 2 if row["status"] == "open" else 1
     assert len(desk.at_venue(world.alice.portfolio_id)["open_orders"]) == resting
+
+
+def test_the_garbage_collector_leaves_a_warm_server_s_modules_alone() -> None:
+    """Of the hundred thousand objects that importing leaves, an order would pay for each look at them."""
+    warm()
+    try:
+        assert gc.get_freeze_count() > 50_000
+        assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    finally:
+        gc.unfreeze()

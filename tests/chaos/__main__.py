@@ -21,7 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.books import Books, start_server
-from tests.chaos.running import Report, Run
+from tests.chaos.report import Report
+from tests.chaos.running import Run
 from tests.chaos.scenario import KINDS, scenario
 
 from smc_agent.local.postgres import Postgres

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 from tests.chaos.books import Books
-from tests.chaos.judging import judge
+from tests.chaos.judging import PATIENCE, POLL, judge
 from tests.chaos.markets import market_of
+from tests.chaos.report import Report
 from tests.chaos.scenario import Scenario
 from tests.chaos.table import CommandTable
 from tests.chaos.trading import NAMESPACE
@@ -30,38 +30,10 @@ from tests.executor.running_executor import Executor
 from tests.paper_venue.running_venue import MINUTE, START, PaperVenue
 
 AWAY = (OSError, http.client.HTTPException, json.JSONDecodeError)
-PATIENCE = 45.0
 # Beyond the stated turn: a refused or lost protective order is tried again after 1 s, a lost one asked for up to 7 s.
 LONGEST_BARE = 12.0
-POLL = 0.1
 
 T = TypeVar("T")
-
-
-@dataclass
-class Report:
-    """What happened in a run and what was wrong in the end."""
-
-    seed: int
-    failures: list[str] = field(default_factory=list)
-    commands: int = 0
-    accepted: int = 0
-    unanswered: int = 0
-    venue_orders: int = 0
-    trades: int = 0
-    kills: int = 0
-    venue_restarts: int = 0
-    network_cuts: int = 0
-    database: str = ""
-    market: str = ""
-    by_table: int = 0
-    by_both: int = 0
-    fundings: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
-    observations: int = 0
-    exact_checks: int = 0
-    longest_bare_s: float = 0.0
-    seconds: float = 0.0
 
 
 class Run:

@@ -6,7 +6,8 @@
 | unknown: sent, outcome being asked for | 202 |
 | refused: not_ready | 503 `executor_unavailable` |
 | refused: unknown_order | 404 `unknown_order` |
-| refused: bad_signature, unknown_key, unknown_account, expired, malformed, oversized | 502 `command_not_accepted` |
+| refused: bad_signature, unknown_key, unknown_account, malformed, oversized | 502 `command_not_accepted` |
+| refused: expired, it came too late, and nothing is kept of it | 503 `executor_unavailable` |
 | refused by a guard or the venue | 422 `order_refused`, its code in `errors` |
 | nothing | 503 `executor_unavailable` |
 """
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from smc_agent.execution.client import Answer, ExecutorClient, Snapshot
 
 SAFE = "Your stops rest at the exchange."
-OUR_FAULT = frozenset({"bad_signature", "unknown_key", "unknown_account", "expired", "malformed", "oversized"})
+OUR_FAULT = frozenset({"bad_signature", "unknown_key", "unknown_account", "malformed", "oversized"})
 TTL = timedelta(seconds=10)
 
 
@@ -92,6 +93,11 @@ def raise_refusal(answer: "Answer") -> None:
     code, message = answer.code or "refused", answer.message or "The executor refused without a reason."
     if code == "not_ready":
         raise away(f"The executor is not ready to trade: {message.rstrip('.')}.")
+    if code == "expired":
+        raise away(
+            "The command reached the executor too late and was not carried out: the machine is busy, or its clock is "
+            "not the executor's. Send the same request again with the same Idempotency-Key."
+        )
     if code == "unknown_order":
         raise Problem("unknown_order", "The executor knows no working order with this id.")
     if code in OUR_FAULT:

@@ -106,7 +106,7 @@ STANDING, NEXT, FLOATS = 14, 18, 30  # level of each pivot while it is unbroken,
 # tape rows
 OPEN, HIGH, LOW, CLOSE, VOLUME, PARSED_HIGH, PARSED_LOW, TAPE = range(8)
 # ahead_i, ahead_f: what the passes over a block tell of each of its bars; reach: scratch of `furthest`
-SIGNS, RANGE_TOP_BAR, RANGE_BOTTOM_BAR, AHEAD_I = range(4)
+SIGNS, RANGE_TOP_BAR, RANGE_BOTTOM_BAR, PIVOT_FOUND, AHEAD_I = range(5)  # the last one is scratch of `turns`
 ATR_THEN, RANGE_TOP, RANGE_BOTTOM, AHEAD_F = range(4)
 HIGHEST, LOWEST, REACH = 0, 1, 4
 BLOCK_BARS = 128  # as many at once as stay in the processor's nearest cache
@@ -212,15 +212,13 @@ def next_below(price: Any) -> Any:
 
 
 @inlined
-def waits_for(s: State, slot: Index) -> tuple[Any, Any]:
+def waits_for(
+    s: State, kind: Index, stage: Index, direction: Index, top: float, bottom: float
+) -> tuple[Any, Any]:  # fmt: skip
     """-> the queue of a zone and its key there: the next thing happens when the price is at or below the key."""
-    slot = place_of(slot)
-    kind, stage = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE]
-    top, bottom = s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM]
-    above = 0 if s.zones_i[slot, Z_DIRECTION] > 0 else 1
-    near, half, far = top, (top + bottom) * 0.5, bottom
-    if above:
-        near, half, far = -bottom, -half, -top
+    above = np.int64(0 if direction > 0 else 1)
+    middle = (top + bottom) * 0.5
+    near, half, far = (-bottom, -middle, -top) if above else (top, middle, bottom)
     if kind == FVG and stage < 2:
         return above + GAPS, near if stage == 0 else half
     if kind == BLOCK and stage == 0:
@@ -250,7 +248,9 @@ def put(s: State, queue: Index, key: float, slot: Index) -> None:
 @inlined
 def place(s: State, slot: Index) -> None:
     """Puts a zone into its queue."""
-    queue, key = waits_for(s, slot)
+    slot = place_of(slot)
+    kind, stage, direction = s.zones_i[slot, Z_KIND], s.zones_i[slot, Z_STAGE], s.zones_i[slot, Z_DIRECTION]
+    queue, key = waits_for(s, kind, stage, direction, s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM])
     put(s, queue, key, slot)
 
 
@@ -344,7 +344,8 @@ def open_zone(
     zone[Z_ID], zone[Z_KIND], zone[Z_SCALE], zone[Z_DIRECTION] = event_id, kind, scale, direction
     zone[Z_ANCHOR], zone[Z_STAGE] = anchor, 0
     s.zones_f[slot, Z_TOP], s.zones_f[slot, Z_BOTTOM] = top, bottom
-    place(s, slot)
+    queue, key = waits_for(s, kind, np.int64(0), direction, top, bottom)  # not `place`: here the kind is a constant
+    put(s, queue, key, slot)
     if s.ints[LIVE] > s.settings_i[MAX_ZONES]:
         expire_oldest(s)
 
@@ -615,7 +616,7 @@ def liquidity(s: State, i: int, time: Index) -> None:
             s.ints[HITS] = hit + 1
             if stage == 0:
                 s.zones_i[slot, Z_STAGE] = 1
-                place(s, slot)
+                put(s, LEVELS_BY_CLOSE + side, key, slot)
         queue = LEVELS_BY_CLOSE + side
         while floats[NEXT + queue] >= close:
             slot, hit = take_next(s, queue), s.ints[HITS]
@@ -800,21 +801,24 @@ def turns(s: State, n: int) -> None:
     first, signs = s.ints[BARS], s.ahead_i[SIGNS]
     begin = first + s.ints[ORIGIN]
     highs, lows, highest, lowest = s.tape[HIGH], s.tape[LOW], s.reach[HIGHEST], s.reach[LOWEST]
+    found = s.ahead_i[PIVOT_FOUND]
     for leg in range(3):
         size = s.settings_i[SIZES + leg]
         skipped = max(0, min(n, size - first))  # bars with too few before them
         start = begin + skipped - size
         furthest(highs[start + 1 : begin + n], 1.0, size, highest, s.reach[2], s.reach[3])
         furthest(lows[start + 1 : begin + n], -1.0, size, lowest, s.reach[2], s.reach[3])
-        heading = s.ints[LEG + leg]
+        high, low = highs[start : start + n - skipped], lows[start : start + n - skipped]
+        for j in range(len(high)):
+            is_low = 2 if -low[j] > lowest[j] else 0
+            found[j] = 1 if high[j] > highest[j] else is_low
+        heading = 1 if s.ints[LEG + leg] < 0 else 2
         for j in range(n - skipped):
-            at = place_of(start + j)
-            now = 1 if -lows[at] > lowest[place_of(j)] else heading
-            now = -1 if highs[at] > highest[place_of(j)] else now
-            turn = (1 if now < 0 else 2) << 2 * leg
-            signs[place_of(skipped + j)] |= turn if now != heading else 0
-            heading = now
-        s.ints[LEG + leg] = heading
+            now = found[place_of(j)]
+            turn = now if (now != heading) & (now != 0) else 0
+            heading = now if now != 0 else heading
+            signs[place_of(skipped + j)] |= turn << 2 * leg
+        s.ints[LEG + leg] = -1 if heading == 1 else 1
 
 
 @compiled
@@ -910,6 +914,14 @@ def check(
     bars: int, last: int, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float
 ) -> tuple[int, int, int]:
     """-> row, column and rule of the first fault; rule 0 when there is none."""
+    good = len(time) == 0 or bars == 0 or time[0] > last
+    for k in range(len(time)):  # without branches: bars that are wrong are rare, which one is looked for below
+        o, h, lo, c, v = open_[k], high[k], low[k], close[k], volume[k]
+        good &= (h >= o) & (h >= c) & (lo <= o) & (lo <= c) & (lo > 0.0) & (v >= 0.0) & (h < np.inf) & (v < np.inf)
+    for k in range(1, len(time)):
+        good &= time[k] > time[k - 1]
+    if good:
+        return 0, 0, 0
     for k in range(len(time)):
         o, h, lo, c, v = open_[k], high[k], low[k], close[k], volume[k]
         if bars + k > 0 and time[k] <= last:

@@ -62,6 +62,8 @@ pub struct Account {
     pub generation: u64,
     /// The venue is being asked for everything.
     pub gathering: bool,
+    /// When it was last asked with success.
+    pub agreed_ms: Option<i64>,
     stopping: Option<oneshot::Sender<()>>,
     pub controls: Controls,
 }
@@ -141,6 +143,7 @@ impl Account {
             stream_up: false,
             generation: 0,
             gathering: false,
+            agreed_ms: None,
             stopping: None,
             controls: Controls::new(around.lease),
         };

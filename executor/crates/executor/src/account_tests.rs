@@ -65,13 +65,17 @@ impl Desk {
     }
 
     async fn command(&self, action: &str, payload: Value) -> Answer {
+        self.command_as(Uuid::new_v5(&Uuid::nil(), &now_nanos()), action, payload).await
+    }
+
+    async fn command_as(&self, id: Uuid, action: &str, payload: Value) -> Answer {
         let (action, reason) = read_action(action, payload).unwrap();
-        let (id, issued_at_ms) = (Uuid::new_v5(&Uuid::nil(), &now_nanos()), now_ms());
+        let issued_at_ms = now_ms();
         let expires_at_ms = issued_at_ms + 30_000;
-        let (account, envelope) = (self.account.id, json!({}));
+        let (account, envelope) = (self.account.id, Default::default());
         let command = Command { id, account, action, reason, trace: None, issued_at_ms, expires_at_ms, envelope };
         let (reply, answered) = oneshot::channel();
-        let waiter = Waiter { received: Instant::now(), reply };
+        let waiter = Waiter { received: Instant::now(), expires_at_ms: command.expires_at_ms, reply };
         self.account.inbox.send(Message::Command(Box::new(command), waiter)).ok().unwrap();
         answered.await.unwrap()
     }
@@ -160,6 +164,9 @@ fn bracket() -> Value {
 fn short_bracket() -> Value {
     json!({"price": "50000", "stop_loss": "51000", "take_profit": "48000"})
 }
+
+#[path = "account_forgetting_tests.rs"]
+mod forgetting;
 
 // --- spot without pairs
 

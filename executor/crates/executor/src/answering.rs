@@ -12,7 +12,7 @@ impl Account {
     /// Accepted, and told so once it is on the disk.
     pub fn acknowledge(&mut self, command_id: Uuid, message: String) {
         let answer = self.stamped(Answer::accepted(command_id, message));
-        self.record(Fact::Answered(answer.clone()));
+        self.record_answer(&answer);
         let waiters = self.waiting.remove(&command_id).unwrap_or_default();
         self.when_durable(Box::new(move || tell(waiters, &answer)));
     }
@@ -31,9 +31,15 @@ impl Account {
     /// The first answer to a command, which every repetition gets.
     pub fn answer(&mut self, answer: Answer) {
         let answer = self.stamped(answer);
-        self.record(Fact::Answered(answer.clone()));
+        self.record_answer(&answer);
         let waiters = answer.command_id.and_then(|id| self.waiting.remove(&id)).unwrap_or_default();
         self.when_written(Box::new(move || tell(waiters, &answer)));
+    }
+
+    fn record_answer(&mut self, answer: &Answer) {
+        let waiters = answer.command_id.and_then(|id| self.waiting.get(&id)).into_iter().flatten();
+        let expires_at_ms = waiters.map(|waiter| waiter.expires_at_ms).max();
+        self.record(Fact::Answered { answer: answer.clone(), expires_at_ms });
     }
 
     fn stamped(&self, answer: Answer) -> Answer {
@@ -43,7 +49,7 @@ impl Account {
     }
 }
 
-fn tell(waiters: Vec<Waiter>, answer: &Answer) {
+pub fn tell(waiters: Vec<Waiter>, answer: &Answer) {
     for waiter in waiters {
         let _ = waiter.reply.send(answer.clone());
     }

@@ -27,7 +27,10 @@ impl Account {
             return;
         }
         let refusal = match self.state.orders.get(&order_id) {
-            None => Some("no order of this account has this id".to_owned()),
+            None => Some(match self.state.finished.get(&order_id) {
+                Some(status) => format!("the order is already {}", status.name()),
+                None => "no order of this account has this id".to_owned(),
+            }),
             Some(tracked) if !tracked.is_working() => Some(format!("the order is already {}", tracked.status.name())),
             Some(_) => None,
         };

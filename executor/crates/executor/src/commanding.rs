@@ -6,6 +6,7 @@ use orders::guards::{Code, Refusal};
 use crate::account::Account;
 use crate::action::Action;
 use crate::answer::Answer;
+use crate::answering::tell;
 use crate::clock::now_ms;
 use crate::envelope::{Command, check_times};
 use crate::fact::Fact;
@@ -43,8 +44,23 @@ impl Account {
             self.answer(answer.with_order(tracked));
             return;
         }
+        if let Some(status) = self.state.finished.get(&command.id) {
+            let answer = match status {
+                Status::Rejected => {
+                    Answer::refused(Some(command.id), &Refusal::new(Code::VenueRejected, "it was refused long ago"))
+                }
+                status => Answer::accepted(command.id, format!("carried out long ago; its order is {}", status.name())),
+            };
+            tell(self.waiting.remove(&command.id).unwrap_or_default(), &answer);
+            return;
+        }
         if let Err(refusal) = check_times(&command, now_ms()) {
             self.dismiss(command.id, &refusal);
+            return;
+        }
+        if self.state.is_past(command.expires_at_ms) {
+            let why = "the command has expired by the journal, if not by the clock: compare the clocks, sign a new one";
+            self.dismiss(command.id, &Refusal::new(Code::Expired, why));
             return;
         }
         if self.is_stopping() {

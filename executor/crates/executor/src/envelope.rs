@@ -1,13 +1,16 @@
 //! Command envelopes: what they say, and whether who signed them may say it.
 
 use base64::Engine;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use orders::guards::{Code, Refusal};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::action::{Action, read_action};
+use crate::canonical::canonical;
 use crate::clock::parse_iso;
+use crate::verifier::{SIGNATURE_SIZE, Verifier};
 
 /// How far the clocks of signer and executor may differ.
 pub const CLOCK_SKEW_MS: i64 = 3_000;
@@ -23,8 +26,8 @@ pub struct Command {
     pub trace: Option<String>,
     pub issued_at_ms: i64,
     pub expires_at_ms: i64,
-    /// As it was signed, for the journal.
-    pub envelope: Value,
+    /// As it was signed, its signature behind it, for the journal.
+    pub envelope: Box<RawValue>,
 }
 
 const FIELDS: [&str; 8] =
@@ -33,17 +36,17 @@ const FIELDS: [&str; 8] =
 const TRACE: &str = "trace_id";
 
 /// The keys that may sign commands.
-pub struct Keys(Vec<(String, VerifyingKey)>);
+pub struct Keys(Vec<(String, Verifier)>);
 
 /// A refusal, with the command id if it could be read.
 pub type Refused = (Option<Uuid>, Refusal);
 
 impl Keys {
     pub fn new(keys: Vec<(String, VerifyingKey)>) -> Self {
-        Self(keys)
+        Self(keys.into_iter().map(|(id, key)| (id, Verifier::new(key))).collect())
     }
 
-    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer, however late.
+    /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer while that is kept (`forgetting.rs`).
     ///
     /// # Errors
     /// `malformed`, `unknown_key` or `bad_signature`.
@@ -62,25 +65,30 @@ impl Keys {
             return Err(refuse(malformed(format!("the envelope has an unknown field {name:?}"))));
         }
         let signature = fields.remove("signature").unwrap_or_default();
-        self.verify(fields, &signature).map_err(refuse)?;
+        let envelope = self.verify(fields, signature.as_str().unwrap_or_default()).map_err(refuse)?;
         let command_id = id.ok_or_else(|| refuse(malformed("command_id must be a UUID")))?;
-        let parsed = parse(command_id, fields).map_err(|message| refuse(malformed(message)))?;
-        fields.insert("signature".into(), signature);
-        Ok(Command { envelope, ..parsed })
+        parse(command_id, fields, envelope).map_err(|message| refuse(malformed(message)))
     }
 
-    fn verify(&self, fields: &Map<String, Value>, signature: &Value) -> Result<(), Refusal> {
+    /// The canonical form of what is signed, with its signature.
+    fn verify(&self, fields: &Map<String, Value>, signature: &str) -> Result<Box<RawValue>, Refusal> {
         let key_id = fields["key_id"].as_str().unwrap_or_default();
         let Some((_, key)) = self.0.iter().find(|(id, _)| id == key_id) else {
             return Err(Refusal::new(Code::UnknownKey, "key_id names no key of this executor"));
         };
-        let bytes = signature.as_str().and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-        let signature = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
-        let signed = serde_json_canonicalizer::to_vec(fields).map_err(|error| malformed(error.to_string()))?;
-        match signature {
-            Some(signature) if key.verify_strict(&signed, &signature).is_ok() => Ok(()),
-            _ => Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope")),
+        let mut signed = canonical(fields).map_err(malformed)?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(signature).ok();
+        let bytes = bytes.and_then(|bytes| <[u8; SIGNATURE_SIZE]>::try_from(bytes).ok());
+        if !bytes.is_some_and(|bytes| key.is_signed(&signed, &bytes)) {
+            return Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope"));
         }
+        // Base64 needs no escaping.
+        signed.pop();
+        signed.extend_from_slice(b",\"signature\":\"");
+        signed.extend_from_slice(signature.as_bytes());
+        signed.extend_from_slice(b"\"}");
+        let text = String::from_utf8(signed).map_err(|error| malformed(error.to_string()))?;
+        RawValue::from_string(text).map_err(|error| malformed(error.to_string()))
     }
 }
 
@@ -107,16 +115,12 @@ fn is_trace(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
+fn parse(id: Uuid, fields: &mut Map<String, Value>, envelope: Box<RawValue>) -> Result<Command, String> {
+    let payload = fields.remove("payload").filter(Value::is_object).ok_or("payload must be an object")?;
     let text = |name: &str| fields[name].as_str().ok_or_else(|| format!("{name} must be a string"));
     let time =
         |name: &str| parse_iso(text(name)?).ok_or_else(|| format!("{name} must be like 2026-01-31T12:00:00.000Z"));
     let account = Uuid::try_parse(text("account")?).map_err(|_| "account must be a UUID".to_owned())?;
-    let payload = fields["payload"].clone();
-    let numbers = payload.as_object().ok_or("payload must be an object")?;
-    if let Some((name, _)) = numbers.iter().find(|(_, value)| value.is_f64()) {
-        return Err(format!("payload.{name} must be a decimal string: a JSON number loses digits"));
-    }
     let (action, reason) = read_action(text("action")?, payload)?;
     let (issued_at_ms, expires_at_ms) = (time("issued_at")?, time("expires_at")?);
     let trace = match fields.get(TRACE) {
@@ -124,7 +128,7 @@ fn parse(id: Uuid, fields: &Map<String, Value>) -> Result<Command, String> {
         Some(Value::String(trace)) if is_trace(trace) => Some(trace.clone()),
         Some(_) => return Err("trace_id must be 1 to 64 of the characters A-Z a-z 0-9 . _ -".into()),
     };
-    Ok(Command { id, account, action, reason, trace, issued_at_ms, expires_at_ms, envelope: Value::Null })
+    Ok(Command { id, account, action, reason, trace, issued_at_ms, expires_at_ms, envelope })
 }
 
 #[cfg(test)]

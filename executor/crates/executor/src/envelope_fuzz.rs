@@ -48,8 +48,8 @@ fn nothing_passes_that_was_not_signed() {
         let Ok(value) = serde_json::from_slice::<Value>(input) else { return "no JSON".into() };
         match keys.open(value) {
             Ok(command) => {
-                let canonical = |value: &Value| serde_json_canonicalizer::to_vec(value).unwrap();
-                let is_signed = good.iter().any(|good| canonical(good) == canonical(&command.envelope));
+                let read: Value = serde_json::from_str(command.envelope.get()).unwrap();
+                let is_signed = good.contains(&read);
                 assert!(is_signed, "accepted, and nobody has signed it");
                 command.action.name().into()
             }

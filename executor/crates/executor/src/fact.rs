@@ -4,7 +4,7 @@ use orders::protection::{Failure, Form};
 use orders::{Event, Limits, Order, SymbolRules};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::answer::Answer;
@@ -20,7 +20,7 @@ pub struct Entry {
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// A verified envelope that is about to be carried out.
-    Command(Value),
+    Command(Box<RawValue>),
     /// An order that may be sent once this is on the disk.
     Placed {
         order: Order,
@@ -127,7 +127,17 @@ pub enum Fact {
     FlattenDone {
         symbol: String,
     },
-    Answered(Answer),
+    Answered {
+        #[serde(flatten)]
+        answer: Answer,
+        /// Of the command, where it waited for this answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at_ms: Option<i64>,
+    },
+    /// Orders that were finished before `before_ms` have been finished at the venue as well in two reconciliations since.
+    Forgotten {
+        before_ms: i64,
+    },
     /// The right to trade the account, taken under the journal's name as holder. `taken_over`: another executor had it before.
     Lease {
         holder: Uuid,

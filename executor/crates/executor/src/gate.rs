@@ -124,7 +124,7 @@ impl Gate {
         };
         let (reply, answered) = oneshot::channel();
         let (id, action, trace) = (command.id, command.action.name(), command.trace.clone());
-        let waiter = Waiter { received: arrived, reply };
+        let waiter = Waiter { received: arrived, expires_at_ms: command.expires_at_ms, reply };
         let _ = handle.inbox.send(Message::Command(Box::new(command), waiter));
         Ok(Handed { id, action, trace, reply: answered })
     }

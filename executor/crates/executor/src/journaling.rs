@@ -59,7 +59,9 @@ impl Writer {
     }
 
     pub fn sync(&self) {
-        self.lock().sync();
+        let mut inner = self.lock();
+        inner.sync();
+        inner.journal.mark();
     }
 
     /// Syncs what nothing waits for, until the process ends.
@@ -80,7 +82,7 @@ impl Inner {
     fn sync(&mut self) {
         if self.unsynced {
             let begun = Instant::now();
-            self.journal.sync().unwrap_or_else(|error| stop(&error));
+            self.journal.make_durable().unwrap_or_else(|error| stop(&error));
             METRICS.journal_synced(begun.elapsed());
             self.unsynced = false;
         }

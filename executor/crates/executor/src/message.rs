@@ -35,6 +35,8 @@ pub enum Message {
 
 pub struct Waiter {
     pub received: Instant,
+    /// Of the command: until then it may be sent again.
+    pub expires_at_ms: i64,
     pub reply: oneshot::Sender<Answer>,
 }
 

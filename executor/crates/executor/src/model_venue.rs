@@ -33,6 +33,8 @@ pub struct Inner {
     pub refuse: Option<(Kind, VenueError)>,
     pub last: Decimal,
     pub held: Decimal,
+    /// Of trades from now on.
+    pub time_ms: i64,
     trades: Vec<VenueTrade>,
     pairs: Vec<[String; 2]>,
     pub sink: Option<Arc<Sink>>,
@@ -50,6 +52,7 @@ impl ModelVenue {
             refuse: None,
             last: Decimal::from(50_000),
             held: Decimal::ZERO,
+            time_ms: 0,
             trades: Vec::new(),
             pairs: Vec::new(),
             sink: None,
@@ -193,7 +196,7 @@ impl Inner {
             fee: Decimal::ZERO,
             fee_asset: "USDT".into(),
             is_maker: true,
-            time_ms: 0,
+            time_ms: self.time_ms,
         };
         let (symbol, external_id) = (order.symbol.clone(), order.external_id.clone());
         self.trades.push(VenueTrade { external_id, symbol, fill: fill.clone() });

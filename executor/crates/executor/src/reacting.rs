@@ -189,6 +189,9 @@ impl Account {
 
     pub fn report(&mut self, report: Report) {
         let order_id = self.identify(&report.order);
+        if self.state.is_old_news(order_id, &report.order) {
+            return;
+        }
         if !self.state.orders.contains_key(&order_id) {
             self.adopt(order_id, &report.order);
         }
@@ -221,8 +224,9 @@ impl Account {
     /// Takes on an order that somebody else placed in the account.
     pub fn adopt(&mut self, id: Uuid, order: &VenueOrder) {
         tracing::warn!(account = %self.state.account, symbol = %order.symbol, client_order_id = %order.client_order_id, "adopting an order from the venue");
-        let asked =
-            Asked { issued_at_ms: order.time_ms, reason: Some("found at the venue".into()), ..Asked::default() };
+        let was_finished = self.state.finished.contains_key(&id);
+        let reason = if was_finished { "it had been finished and forgotten" } else { "found at the venue" };
+        let asked = Asked { issued_at_ms: order.time_ms, reason: Some(reason.into()), ..Asked::default() };
         let order = orders::Order {
             id,
             client_order_id: order.client_order_id.clone(),
@@ -242,6 +246,10 @@ impl Account {
             post_only: order.post_only,
         };
         self.record(Fact::Adopted { order, asked });
+        if was_finished {
+            // What is left of it must not trade; what it has traded is booked.
+            self.cancel_stray(id);
+        }
     }
 
     pub fn balances(&mut self, balances: Vec<(String, Balance)>) {

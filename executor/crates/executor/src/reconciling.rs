@@ -1,11 +1,11 @@
 //! Reconciliation on every start and every reconnection of the user stream: the venue is asked for everything that could have
 //! happened unseen, and entries wait until journal and venue agree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orders::reconcile::{Correction, plan};
+use orders::reconcile::{Correction, VenueSnapshot, plan};
 use orders::{Event, Market, Status, SymbolRules};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -64,7 +64,8 @@ impl Account {
     }
 
     fn agree(&mut self, gathered: Gathered) {
-        let told = gathered.told;
+        let mut told = gathered.told;
+        self.drop_old_news(&mut told.snapshot);
         for rules in told.rules {
             if self.state.rules.get(&rules.symbol) != Some(&rules) {
                 self.record(Fact::Rules(rules));
@@ -162,6 +163,26 @@ impl Account {
             tracing::info!(account = %self.state.account, "journal and venue agree; entries are accepted");
         }
         self.continue_replacements();
+        self.forget(gathered.started_ms);
+    }
+
+    /// Forgotten orders of which the venue says nothing new, and their trades.
+    fn drop_old_news(&self, snapshot: &mut VenueSnapshot) {
+        let (old, rest): (Vec<_>, Vec<_>) =
+            snapshot.orders.drain(..).partition(|order| self.state.is_old_news(self.identify(order), order));
+        snapshot.orders = rest;
+        let old: HashSet<_> = old.into_iter().map(|order| (order.symbol, order.external_id)).collect();
+        snapshot.trades.retain(|trade| !old.contains(&(trade.symbol.clone(), trade.external_id.clone())));
+    }
+
+    /// What had ended before the last agreement was sought, and has not been spoken of in this one either.
+    fn forget(&mut self, started_ms: i64) {
+        let Some(before_ms) = self.agreed_ms.replace(started_ms) else { return };
+        // Trades that the venue has announced are still to come.
+        let is_short = |id: &Uuid| self.state.orders.get(id).is_some_and(|tracked| !tracked.is_working());
+        if !self.told_executed.keys().any(is_short) && self.state.has_forgettable(before_ms) {
+            self.record(Fact::Forgotten { before_ms });
+        }
     }
 
     /// The venue is right about what is held.

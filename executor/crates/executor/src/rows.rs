@@ -114,7 +114,8 @@ pub fn rows_of(state: &State, exchange: &'static str, entry: &Entry, applied: &A
         | Fact::FlattenSelling { .. }
         | Fact::FlattenUnsold { .. }
         | Fact::FlattenDone { .. }
-        | Fact::Answered(_)
+        | Fact::Answered { .. }
+        | Fact::Forgotten { .. }
         | Fact::Written { .. } => {}
     }
     rows

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Rows of one transaction.
 const BATCH: usize = 2_000;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// From one transaction to the next: what comes in meanwhile shares one, and of an order that changed twice one row is written.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// Where an account leaves its rows.
 #[derive(Clone)]
@@ -141,11 +144,14 @@ impl Sink {
             Ok(statements) => statements,
             Err(error) => return Some(describe(&error)),
         };
+        let mut next = Instant::now();
         loop {
             if waiting.values().all(|account| account.count == 0) {
                 let parcel = self.queue.recv().await?;
                 waiting.entry(parcel.account).or_default().add(parcel);
             }
+            tokio::time::sleep_until(next).await;
+            next = Instant::now() + BREATH;
             while let Ok(parcel) = self.queue.try_recv() {
                 let account = waiting.entry(parcel.account).or_default();
                 account.add(parcel);

@@ -59,7 +59,14 @@ pub struct State {
     /// Orders that were found at the venue.
     pub adopted: BTreeSet<Uuid>,
     pub flattening: BTreeMap<String, Flattening>,
+    /// Of commands that could still be sent again.
     pub answers: HashMap<Uuid, Answer>,
+    /// When each of them is forgotten.
+    pub answers_end: BTreeSet<(i64, Uuid)>,
+    /// When the last of those had to expire that are forgotten.
+    pub forgotten_until: i64,
+    /// How orders ended of which no more is known.
+    pub finished: HashMap<Uuid, Status>,
     /// How far the trades of each symbol are known.
     pub seen: BTreeMap<String, Seen>,
     /// Wall times of the entries of the last minute.
@@ -145,6 +152,9 @@ impl State {
             adopted: BTreeSet::new(),
             flattening: BTreeMap::new(),
             answers: HashMap::new(),
+            answers_end: BTreeSet::new(),
+            forgotten_until: i64::MIN,
+            finished: HashMap::new(),
             seen: BTreeMap::new(),
             venue_positions: BTreeMap::new(),
             entries_sent: VecDeque::new(),
@@ -157,6 +167,7 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) -> Applied {
         self.facts += 1;
         let at_ms = entry.at_ms;
+        self.forget_answers(at_ms);
         let mut applied = Applied { facts: self.facts, ..Applied::default() };
         match &entry.fact {
             Fact::Command(_) | Fact::Reconciled { .. } | Fact::TurnedAway { .. } => {}
@@ -248,11 +259,8 @@ impl State {
             Fact::FlattenDone { symbol } => {
                 self.flattening.remove(symbol);
             }
-            Fact::Answered(answer) => {
-                if let Some(id) = answer.command_id {
-                    self.answers.entry(id).or_insert_with(|| answer.clone());
-                }
-            }
+            Fact::Answered { answer, expires_at_ms } => self.keep_answer(answer, *expires_at_ms, at_ms),
+            Fact::Forgotten { before_ms } => self.forget_orders(*before_ms),
             Fact::Written { facts } => self.written = self.written.max(*facts),
         }
         applied

@@ -3,7 +3,7 @@
 //! A file is an 8-byte header (`SMCJ`, version) and then records: length (u32), CRC-32 of length and payload (u32),
 //! payload; integers little-endian. What [`Journal::append`] wrote is durable once [`Journal::sync`] has returned.
 //! A sync that succeeded leaves a mark of 16 bytes behind the last record (not synced itself): what stands before a mark was on
-//! the disk.
+//! the disk. [`Journal::make_durable`] leaves it to the next write, so that nobody waits for a second one.
 //!
 //! On open, bytes that are no record and that no mark stands behind are a torn tail, what a crash leaves: cut off and reported.
 //! With a mark behind them they were on the disk once, so they are damage, the last record's too: an error, and the file is not
@@ -51,8 +51,9 @@ pub struct Journal {
     file: File,
     /// Byte behind the last whole record or mark.
     end: u64,
-    /// The same when the last mark was written.
+    /// The same when the last mark was written, and when the last sync returned.
     marked: u64,
+    synced: u64,
     records: u64,
     state: State,
     buffer: Vec<u8>,
@@ -87,7 +88,8 @@ impl Journal {
         if bytes.len() < HEADER.len() && (HEADER.starts_with(&bytes) || HEADER_V1.starts_with(&bytes)) {
             create(&mut file, path).map_err(io)?;
             let end = HEADER.len() as u64;
-            let journal = Self { file, end, marked: end, records: 0, state: State::Clean, buffer: Vec::new() };
+            let journal =
+                Self { file, end, marked: end, synced: end, records: 0, state: State::Clean, buffer: Vec::new() };
             return Ok((journal, Vec::new(), Recovery { records: 0, torn_bytes: 0 }));
         }
         if !bytes.starts_with(&HEADER) && !bytes.starts_with(&HEADER_V1) {
@@ -109,7 +111,7 @@ impl Journal {
         file.seek(SeekFrom::Start(end)).map_err(io)?;
         let payloads = scan.records.into_iter().map(|(_, payload)| payload.to_vec()).collect();
         let marked = if scan.unsynced == 0 { end } else { 0 };
-        let mut journal = Self { file, end, marked, records, state: State::Clean, buffer: Vec::new() };
+        let mut journal = Self { file, end, marked, synced: 0, records, state: State::Clean, buffer: Vec::new() };
         // What was read is built upon: it goes to the disk, and the mark says so.
         journal.sync().map_err(io)?;
         if bytes.starts_with(&HEADER_V1) {
@@ -134,6 +136,11 @@ impl Journal {
     pub fn append_batch<P: AsRef<[u8]>>(&mut self, payloads: &[P]) -> io::Result<u64> {
         self.make_writable()?;
         self.buffer.clear();
+        let marks = self.owes_mark();
+        if marks {
+            self.buffer.extend_from_slice(&mark(self.end));
+        }
+        let mark_end = self.end + self.buffer.len() as u64;
         for payload in payloads {
             push_record(&mut self.buffer, payload.as_ref())?;
         }
@@ -145,40 +152,46 @@ impl Journal {
         }
         self.state = State::Clean;
         self.end += self.buffer.len() as u64;
+        if marks {
+            self.marked = mark_end;
+        }
         let first = self.records;
         self.records += payloads.len() as u64;
         Ok(first)
     }
 
-    /// Makes everything appended so far durable (`fdatasync`).
+    /// Makes everything appended so far durable (`fdatasync`), and marks it.
     ///
     /// # Errors
     /// The sync's error; from then on every call fails, because what the disk holds is unknown until a re-open.
     pub fn sync(&mut self) -> io::Result<()> {
+        self.make_durable()?;
+        self.mark();
+        Ok(())
+    }
+
+    /// [`Journal::sync`] without its mark: that comes with the next write, or with [`Journal::mark`].
+    ///
+    /// # Errors
+    /// As [`Journal::sync`].
+    pub fn make_durable(&mut self) -> io::Result<()> {
         if self.state == State::Poisoned {
             return Err(poisoned());
         }
         self.file.sync_data().inspect_err(|_| self.state = State::Poisoned)?;
-        if self.marked != self.end {
-            self.mark();
-        }
+        self.synced = self.end;
         Ok(())
     }
 
-    /// Writes down that everything so far is on the disk. Should there be no room, the records are there all the same.
-    fn mark(&mut self) {
-        if self.make_writable().is_err() {
-            return;
+    /// Writes down that everything so far is on the disk, if it is. Should there be no room, the records are there all the same.
+    pub fn mark(&mut self) {
+        if self.owes_mark() {
+            let _ = self.append_batch::<&[u8]>(&[]);
         }
-        let mark = mark(self.end);
-        self.state = State::Tail;
-        if self.file.write_all(&mark).is_err() {
-            let _ = self.make_writable();
-            return;
-        }
-        self.state = State::Clean;
-        self.end += mark.len() as u64;
-        self.marked = self.end;
+    }
+
+    fn owes_mark(&self) -> bool {
+        self.synced == self.end && self.marked != self.end
     }
 
     fn raise_version(&mut self) -> io::Result<()> {

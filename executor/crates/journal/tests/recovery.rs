@@ -285,3 +285,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_sync_may_leave_its_mark_to_the_next_write() {
+    let (_folder, path) = folder();
+    let (mut journal, ..) = Journal::open(&path).unwrap();
+    let found = |path: &Path| {
+        let examined = examine(path).unwrap();
+        (examined.records.len(), examined.marks, examined.unsynced, examined.tail)
+    };
+    journal.append(b"one").unwrap();
+    journal.mark();
+    assert_eq!(found(&path), (1, 0, 1, Tail::Whole), "what was not synced gets no mark");
+    journal.make_durable().unwrap();
+    assert_eq!(found(&path), (1, 0, 1, Tail::Whole));
+    journal.append(b"two").unwrap();
+    assert_eq!(found(&path), (2, 1, 1, Tail::Whole), "the mark stands between them");
+    journal.make_durable().unwrap();
+    journal.mark();
+    journal.mark();
+    journal.sync().unwrap();
+    assert_eq!(found(&path), (2, 2, 0, Tail::Whole), "each sync is marked once");
+    drop(journal);
+    let (_, records, recovery) = Journal::open(&path).unwrap();
+    assert_eq!((records, recovery.torn_bytes), (vec![b"one".to_vec(), b"two".to_vec()], 0));
+}

@@ -35,8 +35,8 @@ pub use input::{
     TickTrade,
 };
 pub use market::{Market, PublicTrade};
-pub use money::{fixed8, plain, text};
-pub use order::{Kind, Order, OrderList, Side, Status, TimeInForce, Trade};
+pub use money::{Fixed8, fixed8, plain, text};
+pub use order::{Kind, Named, Order, OrderList, Side, Status, TimeInForce, Trade};
 pub use refusal::Refusal;
 pub use swap::MARGIN_ASSET;
 pub use venue::{BarAnswer, MarketEvent, Outcome, Venue};

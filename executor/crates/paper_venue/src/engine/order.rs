@@ -9,6 +9,11 @@ use super::trailing::Trailing;
 pub type OrderId = u64;
 pub type ListId = u64;
 
+/// What has a name in Binance's messages.
+pub trait Named: Sized {
+    fn named(name: &str) -> Option<Self>;
+}
+
 macro_rules! named {
     ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -20,6 +25,12 @@ macro_rules! named {
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl Named for $name {
+            fn named(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$variant),)+ _ => None }
             }
         }
     };

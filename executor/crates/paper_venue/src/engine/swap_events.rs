@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::events::Execution;
+use super::events::{Execution, UserEvent};
 use super::liquidation::AUTOCLOSE;
 use super::money::plain;
 use super::order::{Kind, Order, OrderId, Status, Trade};
@@ -93,7 +93,7 @@ impl Venue {
         } else {
             events.push(self.algo_update(order));
         }
-        self.user_events.extend(events.into_iter().map(|event| (account, event)));
+        self.user_events.extend(events.into_iter().map(|event| (account, UserEvent::Message(event))));
     }
 
     fn order_update(&self, order: &Order, execution: &Execution) -> Value {
@@ -175,6 +175,6 @@ impl Venue {
             "a": {"m": reason, "B": [{"a": MARGIN_ASSET, "wb": wallet, "cw": wallet, "bc": plain(change)}],
                   "P": positions},
         });
-        self.user_events.push((account, event));
+        self.user_events.push((account, UserEvent::Message(event)));
     }
 }

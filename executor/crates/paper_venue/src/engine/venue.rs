@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::account::Account;
 use super::bar::{Bar, Interval};
 use super::depth::Diff;
+use super::events::UserEvent;
 use super::input::{Fees, Input, Setup, Target};
 use super::market::{Market, PublicTrade};
 use super::order::{ListId, Order, OrderId, OrderList};
@@ -77,8 +78,8 @@ pub struct Venue {
     last_execution_id: u64,
     /// Market time, epoch ms: the newest time any bar has shown.
     pub clock_ms: i64,
-    /// User events since the last [`Venue::take_user_events`]: account and message.
-    pub(crate) user_events: Vec<(usize, Value)>,
+    /// User events since the last [`Venue::take_user_events`]: account and event.
+    pub(crate) user_events: Vec<(usize, UserEvent)>,
     /// Orders that went live with the fill in hand.
     pub(crate) released: Vec<OrderId>,
     pub(crate) market_events: Vec<MarketEvent>,
@@ -238,7 +239,14 @@ impl Venue {
     }
 
     pub fn take_user_events(&mut self) -> Vec<(usize, Value)> {
-        std::mem::take(&mut self.user_events)
+        let events = std::mem::take(&mut self.user_events);
+        events.into_iter().map(|(account, event)| (account, self.message(event))).collect()
+    }
+
+    /// Nobody was there to be told.
+    pub(crate) fn forget_events(&mut self) {
+        self.user_events.clear();
+        self.market_events.clear();
     }
 
     pub fn take_market_events(&mut self) -> Vec<MarketEvent> {

@@ -66,6 +66,9 @@ pub(crate) async fn serve(
                 if !matches!(written, Ok(Ok(()))) {
                     break;
                 }
+                // Whoever waits for the answer may be on this core: it is let in before the events are written.
+                std::thread::yield_now();
+                shared.tell();
             }
             () = sleep_until(held.due().unwrap_or_else(Instant::now)), if held.due().is_some() => {
                 let write = async {

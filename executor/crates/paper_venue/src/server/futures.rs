@@ -5,24 +5,27 @@ use serde_json::{Value, json};
 
 use super::clock::now_ms;
 use super::error::ApiError;
-use super::operations::{Access, Call, Operation};
+use super::operations::{Access, Answering, Call, Operation, Run};
 use super::params::Params;
 use super::{futures_account as account, futures_market as market, futures_trading as trading, market_data};
 use crate::engine::{Refusal, Venue};
 
 pub(crate) type Answer = Result<Value, ApiError>;
-type Run = fn(&mut Call) -> Answer;
 
-const fn public(path: &'static str, weight: u64, run: Run) -> Operation {
-    Operation { method: Method::GET, path, ws: "", access: Access::Public, weight, run }
+const fn public(path: &'static str, weight: u64, run: Answering) -> Operation {
+    Operation { method: Method::GET, path, ws: "", access: Access::Public, weight, run: Run::Value(run) }
 }
 
-const fn signed(method: Method, path: &'static str, ws: &'static str, weight: u64, run: Run) -> Operation {
-    Operation { method, path, ws, access: Access::Signed, weight, run }
+const fn signed(method: Method, path: &'static str, ws: &'static str, weight: u64, run: Answering) -> Operation {
+    Operation { method, path, ws, access: Access::Signed, weight, run: Run::Value(run) }
 }
 
-const fn order(path: &'static str, ws: &'static str, run: Run) -> Operation {
-    Operation { method: Method::POST, path, ws, access: Access::Order, weight: 1, run }
+const fn order(path: &'static str, ws: &'static str, run: Answering) -> Operation {
+    Operation { method: Method::POST, path, ws, access: Access::Order, weight: 1, run: Run::Value(run) }
+}
+
+const fn listen_key(method: Method, run: Answering) -> Operation {
+    Operation { method, path: "/fapi/v1/listenKey", ws: "", access: Access::Key, weight: 1, run: Run::Value(run) }
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
@@ -71,30 +74,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     signed(Method::POST, "/fapi/v1/positionSide/dual", "", 1, account::position_mode),
     signed(Method::POST, "/fapi/v1/marginType", "", 1, account::margin_type),
     signed(Method::POST, "/fapi/v1/leverage", "", 1, account::leverage),
-    Operation {
-        method: Method::POST,
-        path: "/fapi/v1/listenKey",
-        ws: "",
-        access: Access::Key,
-        weight: 1,
-        run: account::new_listen_key,
-    },
-    Operation {
-        method: Method::PUT,
-        path: "/fapi/v1/listenKey",
-        ws: "",
-        access: Access::Key,
-        weight: 1,
-        run: account::keep_listen_key,
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/fapi/v1/listenKey",
-        ws: "",
-        access: Access::Key,
-        weight: 1,
-        run: account::end_listen_key,
-    },
+    listen_key(Method::POST, account::new_listen_key),
+    listen_key(Method::PUT, account::keep_listen_key),
+    listen_key(Method::DELETE, account::end_listen_key),
 ];
 
 /// The symbol's market.

@@ -175,7 +175,7 @@ impl Hub {
         for user in self.users.iter().filter(|user| user.account == account) {
             let texts = match user.form {
                 UserForm::Dialect(dialect) => dialect.events(venue, event),
-                UserForm::Subscription(number) => vec![format!(r#"{{"subscriptionId":{number},"event":{event}}}"#)],
+                UserForm::Subscription(number) => vec![subscribed(number, event)],
                 UserForm::ListenKey { .. } if !self.listen_keys.is_alive(account) => {
                     expired = true;
                     let key = self.listen_keys.text(account);
@@ -231,4 +231,15 @@ impl Hub {
             }
         }
     }
+}
+
+/// An event as it goes over the WebSocket API.
+fn subscribed(number: u64, event: &Value) -> String {
+    let mut text = format!(r#"{{"subscriptionId":{number},"event":"#).into_bytes();
+    text.reserve(1024);
+    match serde_json::to_writer(&mut text, event) {
+        Ok(()) => text.push(b'}'),
+        Err(error) => unreachable!("an event is always JSON: {error}"),
+    }
+    String::from_utf8(text).unwrap_or_else(|_| unreachable!("JSON is UTF-8"))
 }

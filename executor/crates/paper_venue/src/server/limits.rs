@@ -3,6 +3,7 @@
 //! The limits are far above Binance's: replayed market time runs much faster than wall time, by which they count.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -64,7 +65,10 @@ impl Limits {
 
     pub fn take_order(&mut self, account: &str, used: &mut Used) -> Result<(), ApiError> {
         let now_ms = now_ms();
-        let (seconds, day) = self.orders.entry(account.to_owned()).or_default();
+        if !self.orders.contains_key(account) {
+            self.orders.insert(account.to_owned(), Default::default());
+        }
+        let Some((seconds, day)) = self.orders.get_mut(account) else { return Ok(()) };
         let counts = (seconds.add(1, TEN_SECONDS, now_ms), day.add(1, DAY, now_ms));
         used.orders = Some(counts);
         if counts.0 > ORDERS_PER_10S || counts.1 > ORDERS_PER_DAY {
@@ -85,20 +89,19 @@ impl Used {
     }
 
     /// As WebSocket answers carry it.
-    pub fn json(self) -> String {
-        let limit = |name: &str, interval: &str, number: u64, limit: u64, count: u64| {
-            format!(
-                r#"{{"rateLimitType":"{name}","interval":"{interval}","intervalNum":{number},"limit":{limit},"count":{count}}}"#
-            )
-        };
-        let mut limits = limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE, self.weight);
+    pub fn tell(self, out: &mut String) {
+        let (weight, most) = (self.weight, WEIGHT_PER_MINUTE);
+        let _ = write!(
+            out,
+            r#"[{{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":{most},"count":{weight}}}"#
+        );
         if let Some((seconds, day)) = self.orders {
-            limits += ",";
-            limits += &limit("ORDERS", "SECOND", 10, ORDERS_PER_10S, seconds);
-            limits += ",";
-            limits += &limit("ORDERS", "DAY", 1, ORDERS_PER_DAY, day);
+            let _ = write!(
+                out,
+                r#",{{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":{ORDERS_PER_10S},"count":{seconds}}},{{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,"limit":{ORDERS_PER_DAY},"count":{day}}}"#
+            );
         }
-        format!("[{limits}]")
+        out.push(']');
     }
 }
 

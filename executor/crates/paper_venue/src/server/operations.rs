@@ -35,25 +35,29 @@ pub(crate) struct Operation {
     pub ws: &'static str,
     pub access: Access,
     pub weight: u64,
-    pub run: fn(&mut Call) -> Result<Value, ApiError>,
+    pub run: Run,
 }
 
-const fn get(
-    path: &'static str,
-    ws: &'static str,
-    access: Access,
-    weight: u64,
-    run: fn(&mut Call) -> Result<Value, ApiError>,
-) -> Operation {
-    Operation { method: Method::GET, path, ws, access, weight, run }
+/// What an operation does, and the form of its answer.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    Value(Answering),
+    /// JSON as it is written.
+    Text(fn(&mut Call) -> Result<String, ApiError>),
 }
 
-const fn post(path: &'static str, ws: &'static str, run: fn(&mut Call) -> Result<Value, ApiError>) -> Operation {
+pub(crate) type Answering = fn(&mut Call) -> Result<Value, ApiError>;
+
+const fn get(path: &'static str, ws: &'static str, access: Access, weight: u64, run: Answering) -> Operation {
+    Operation { method: Method::GET, path, ws, access, weight, run: Run::Value(run) }
+}
+
+const fn post(path: &'static str, ws: &'static str, run: Run) -> Operation {
     Operation { method: Method::POST, path, ws, access: Access::Order, weight: 1, run }
 }
 
-const fn delete(path: &'static str, ws: &'static str, run: fn(&mut Call) -> Result<Value, ApiError>) -> Operation {
-    Operation { method: Method::DELETE, path, ws, access: Access::Signed, weight: 1, run }
+const fn delete(path: &'static str, ws: &'static str, run: Answering) -> Operation {
+    Operation { method: Method::DELETE, path, ws, access: Access::Signed, weight: 1, run: Run::Value(run) }
 }
 
 const OPERATIONS: &[Operation] = &[
@@ -74,10 +78,10 @@ const OPERATIONS: &[Operation] = &[
     get("/api/v3/myTrades", "myTrades", Access::Signed, 20, trading::my_trades),
     get("/api/v3/orderList", "orderList.status", Access::Signed, 4, trading::order_list),
     get("/api/v3/openOrderList", "openOrderLists.status", Access::Signed, 6, trading::open_order_lists),
-    post("/api/v3/order", "order.place", trading::place),
-    post("/api/v3/orderList/oco", "orderList.place.oco", order_lists::oco),
-    post("/api/v3/orderList/oto", "orderList.place.oto", order_lists::oto),
-    post("/api/v3/orderList/otoco", "orderList.place.otoco", order_lists::otoco),
+    post("/api/v3/order", "order.place", Run::Text(trading::place)),
+    post("/api/v3/orderList/oco", "orderList.place.oco", Run::Value(order_lists::oco)),
+    post("/api/v3/orderList/oto", "orderList.place.oto", Run::Value(order_lists::oto)),
+    post("/api/v3/orderList/otoco", "orderList.place.otoco", Run::Value(order_lists::otoco)),
     delete("/api/v3/order", "order.cancel", trading::cancel),
     delete("/api/v3/openOrders", "openOrders.cancelAll", trading::cancel_all),
     delete("/api/v3/orderList", "orderList.cancel", trading::cancel_list),
@@ -107,6 +111,14 @@ fn all() -> impl Iterator<Item = &'static Operation> {
 }
 
 impl Operation {
+    /// Does it; the answer is JSON.
+    pub fn run(&self, call: &mut Call) -> Result<String, ApiError> {
+        match self.run {
+            Run::Value(run) => run(call).map(|answer| answer.to_string()),
+            Run::Text(run) => run(call),
+        }
+    }
+
     /// A spot account has no futures, nor a swap account spot.
     pub fn admit(&self, venue: &Venue, account: &str) -> Result<(), Refusal> {
         if self.access == Access::Public {

@@ -1,12 +1,19 @@
 //! Request parameters: from a query string, a form body or a WebSocket message; never through a float.
 
+use std::fmt;
+
 use rust_decimal::Decimal;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::engine::{Refusal, Target};
 
 const MAX_DECIMALS: usize = 8;
 const MAX_DIGITS: usize = 15;
+
+/// The `params` of a WebSocket request: strings, integers, booleans and lists; or why one cannot be taken.
+pub(crate) struct Given(pub Result<Params, Refusal>);
 
 /// Names and decoded values, in the order they were sent.
 #[derive(Debug, Default)]
@@ -26,7 +33,7 @@ impl Params {
         Ok(())
     }
 
-    /// Reads the `params` of a WebSocket request: strings, integers and booleans.
+    /// Reads a JSON object: strings, integers, booleans and lists.
     pub fn of_json(params: Map<String, Value>) -> Result<Self, Refusal> {
         let pairs = params.into_iter().map(|(name, value)| {
             let text = match value {
@@ -34,10 +41,7 @@ impl Params {
                 Value::Bool(flag) => flag.to_string(),
                 Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
                 Value::Array(_) => value.to_string(),
-                _ => {
-                    let msg = format!("Illegal value for parameter '{name}': send decimals as strings.");
-                    return Err(Refusal::new(-1100, msg));
-                }
+                _ => return Err(not_a_text(&name)),
             };
             Ok((name, text))
         });
@@ -133,6 +137,101 @@ impl Params {
     }
 }
 
+impl Default for Given {
+    fn default() -> Self {
+        Self(Ok(Params::default()))
+    }
+}
+
+/// Read without a tree in between: it is a good part of a request's time.
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Given;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
+        let mut params = Params(Vec::with_capacity(16));
+        let mut refusal = None;
+        while let Some(name) = map.next_key::<String>()? {
+            let Some(text) = map.next_value::<Text>()?.0 else {
+                refusal = refusal.or_else(|| Some(not_a_text(&name)));
+                continue;
+            };
+            // As JSON has it: of two with one name the later counts.
+            match params.0.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, value)) => *value = text,
+                None => params.0.push((name, text)),
+            }
+        }
+        Ok(Given(refusal.map_or(Ok(params), Err)))
+    }
+}
+
+/// One value as a request carries it; none for what would be read through a float, or is no value.
+struct Text(Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self(None))
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
+        Ok(Self(Some(text.to_owned())))
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Self, E> {
+        Ok(Self(Some(flag.to_string())))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self, E> {
+        Ok(Self(Some(number.to_string())))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self, E> {
+        Ok(Self(Some(number.to_string())))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self, A::Error> {
+        let list = Value::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(Self(Some(list.to_string())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+fn not_a_text(name: &str) -> Refusal {
+    Refusal::new(-1100, format!("Illegal value for parameter '{name}': send decimals as strings."))
+}
+
 fn illegal(name: &str, range: &str) -> Refusal {
     Refusal::new(-1100, format!("Illegal characters found in parameter '{name}'; legal range is '{range}'."))
 }
@@ -153,4 +252,30 @@ fn decoded(text: &str) -> Result<String, Refusal> {
         });
     }
     String::from_utf8(bytes).map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(params: &str) -> Result<Vec<(String, String)>, i32> {
+        let given: Given = serde_json::from_str(params).unwrap();
+        given.0.map(|params| params.0).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn values_are_taken_as_they_are_sent() {
+        let pairs =
+            read(r#"{"symbol":"BTC\u0055SDT","timestamp":17,"on":true,"list":["A", 1],"symbol":"ETHUSDT"}"#).unwrap();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(pairs, [("symbol", "ETHUSDT"), ("timestamp", "17"), ("on", "true"), ("list", "[\"A\",1]")]);
+    }
+
+    #[test]
+    fn what_would_go_through_a_float_or_is_no_value_is_refused() {
+        for params in [r#"{"price":1.5}"#, r#"{"price":null}"#, r#"{"price":{"a":[1]},"b":"c"}"#, r#"{"id":1e30}"#] {
+            assert_eq!(read(params), Err(-1100), "{params}");
+        }
+        assert!(serde_json::from_str::<Given>("[]").is_err());
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 
 use super::auth::signed_text;
 use super::error::ApiError;
@@ -29,7 +28,7 @@ pub(crate) async fn answer(
     let mut used = Used::default();
     let result = run(&shared, operation, &uri, &headers, &body, &mut used);
     let mut response = match result {
-        Ok(value) => Json(value).into_response(),
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => {
             tracing::debug!(method = %method, path = uri.path(), code = error.refusal.code, "refused");
             error.into_response()
@@ -49,7 +48,7 @@ fn run(
     headers: &HeaderMap,
     body: &str,
     used: &mut Used,
-) -> Result<Value, ApiError> {
+) -> Result<String, ApiError> {
     *used = shared.limits().take_weight(operation.weight)?;
     let query = uri.query().unwrap_or("");
     let mut params = Params::default();
@@ -67,7 +66,7 @@ fn run(
     }
     let mut store = shared.store();
     operation.admit(&store.venue, account)?;
-    let result = (operation.run)(&mut Call { store: &mut store, params: &params, account });
+    let result = operation.run(&mut Call { store: &mut store, params: &params, account });
     store.dispatch();
     result
 }

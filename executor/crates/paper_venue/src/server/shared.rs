@@ -37,8 +37,17 @@ impl Shared {
         }
     }
 
+    /// The state, as one request finds it: what an earlier one has caused has been told. An order's answer leaves before its events,
+    /// so that it does not wait for them.
     pub fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.dispatch();
+        store
+    }
+
+    /// Tells what has happened.
+    pub(crate) fn tell(&self) {
+        drop(self.store());
     }
 
     pub(crate) fn limits(&self) -> MutexGuard<'_, Limits> {

@@ -48,9 +48,8 @@ impl Store {
             })?;
             // A refused input is journaled as well, and is refused again.
             let _ = venue.apply(&input);
+            venue.forget_events();
         }
-        venue.take_user_events();
-        venue.take_market_events();
         if recovery.torn_bytes > 0 {
             tracing::warn!(bytes = recovery.torn_bytes, "cut a torn tail off the state file");
         }

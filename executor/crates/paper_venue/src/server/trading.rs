@@ -1,7 +1,6 @@
 //! The signed operations: orders, lists, trades, the account.
 
 use rust_decimal::Decimal;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -9,7 +8,7 @@ use super::operations::Call;
 use super::params::Params;
 use super::reports::{self, page};
 use crate::engine::{
-    Input, Kind, MAX_TRAILING, MIN_TRAILING, NewOrder, NewTrailing, Outcome, Refusal, Side, Status, Target,
+    Input, Kind, MAX_TRAILING, MIN_TRAILING, Named, NewOrder, NewTrailing, Outcome, Refusal, Side, Status, Target,
     TimeInForce, Venue, fixed8, plain,
 };
 
@@ -36,7 +35,8 @@ impl Call<'_> {
     }
 }
 
-pub(crate) fn place(call: &mut Call) -> Answer {
+/// The answer as it is written: an order's way is measured in microseconds.
+pub(crate) fn place(call: &mut Call) -> Result<String, ApiError> {
     let params = call.params;
     refuse_not_built(params)?;
     let kind = needed_name::<Kind>(params, "type")?;
@@ -63,9 +63,9 @@ pub(crate) fn place(call: &mut Call) -> Answer {
     let (venue, account) = (call.venue(), call.account_id()?);
     let order = venue.order(id);
     Ok(match form {
-        "ACK" => reports::ack(venue, order),
-        "RESULT" => reports::result(venue, order),
-        _ => reports::full(venue, account, order),
+        "ACK" => reports::ack(venue, order).to_string(),
+        "RESULT" => reports::text(&reports::placed(venue, order)),
+        _ => reports::text(&reports::full(venue, account, order)),
     })
 }
 
@@ -249,16 +249,12 @@ pub(crate) fn trailing(params: &Params, name: &str) -> Result<Option<NewTrailing
     Ok(Some(NewTrailing { callback: Decimal::new(delta, 4), activation: None }))
 }
 
-pub(crate) fn needed_name<T: DeserializeOwned>(params: &Params, name: &str) -> Result<T, Refusal> {
+pub(crate) fn needed_name<T: Named>(params: &Params, name: &str) -> Result<T, Refusal> {
     let code = if name == "side" { -1117 } else { -1116 };
-    named(params.needed(name)?).ok_or_else(|| Refusal::new(code, format!("Invalid {name}.")))
+    T::named(params.needed(name)?).ok_or_else(|| Refusal::new(code, format!("Invalid {name}.")))
 }
 
 pub(crate) fn time_in_force(params: &Params, name: &str) -> Result<Option<TimeInForce>, Refusal> {
     let Some(text) = params.text(name) else { return Ok(None) };
-    named(text).map(Some).ok_or_else(|| Refusal::new(-1115, "Invalid timeInForce."))
-}
-
-fn named<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(json!(text)).ok()
+    TimeInForce::named(text).map(Some).ok_or_else(|| Refusal::new(-1115, "Invalid timeInForce."))
 }

@@ -1,5 +1,6 @@
 //! The WebSocket API: requests and, once subscribed, the account's events, on one connection, in order.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,7 +8,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::clock::now_ms;
 use super::connection;
@@ -16,7 +17,7 @@ use super::faulty::{failed, throttled, unavailable};
 use super::hub::Outbox;
 use super::limits::Used;
 use super::operations::{Access, Call, by_ws_name};
-use super::params::Params;
+use super::params::Given;
 use super::shared::Shared;
 use super::store::Store;
 use super::ws_faults::{self, Failure};
@@ -28,7 +29,7 @@ struct Request {
     id: Value,
     method: String,
     #[serde(default)]
-    params: Map<String, Value>,
+    params: Given,
 }
 
 pub(crate) async fn spot(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
@@ -82,11 +83,11 @@ fn run(
     shared: &Shared,
     store: &mut Store,
     outbox: &Outbox,
-    (method, params): (&str, Map<String, Value>),
+    (method, params): (&str, Given),
     used: &mut Used,
     futures: bool,
-) -> Result<Value, ApiError> {
-    let params = Params::of_json(params)?;
+) -> Result<String, ApiError> {
+    let params = params.0?;
     let signer = || shared.keys.account(params.text("apiKey"), params.signed_text().as_bytes(), &params);
     match method {
         "userDataStream.subscribe.signature" if !futures => {
@@ -95,12 +96,12 @@ fn run(
             let subscription = store.hub.subscribe_user(outbox, account);
             let subscription =
                 subscription.ok_or_else(|| Refusal::new(-2035, "Subscription already active for this account."))?;
-            Ok(json!({"subscriptionId": subscription}))
+            Ok(format!(r#"{{"subscriptionId":{subscription}}}"#))
         }
         "userDataStream.unsubscribe" => {
             *used = shared.limits().take_weight(2)?;
             store.hub.unsubscribe_user(outbox, params.id("subscriptionId")?);
-            Ok(json!({}))
+            Ok("{}".to_owned())
         }
         name => {
             let Some(operation) = by_ws_name(name, futures) else {
@@ -113,16 +114,21 @@ fn run(
             if operation.access == Access::Order {
                 shared.limits().take_order(account, used)?;
             }
-            (operation.run)(&mut Call { store, params: &params, account })
+            operation.run(&mut Call { store, params: &params, account })
         }
     }
 }
 
 /// Written out by hand: it is a good part of an answer's time.
-fn reply(id: &Value, result: Result<Value, ApiError>, used: Used) -> String {
-    let (status, name, body) = match result {
-        Ok(result) => (200, "result", result),
-        Err(error) => (error.status.as_u16(), "error", error.json()),
+fn reply(id: &Value, result: Result<String, ApiError>, used: Used) -> String {
+    let mut text = String::with_capacity(1280);
+    let _ = match result {
+        Ok(result) => write!(text, r#"{{"id":{id},"status":200,"result":{result},"rateLimits":"#),
+        Err(error) => {
+            write!(text, r#"{{"id":{id},"status":{},"error":{},"rateLimits":"#, error.status.as_u16(), error.json())
+        }
     };
-    format!(r#"{{"id":{id},"status":{status},"{name}":{body},"rateLimits":{}}}"#, used.json())
+    used.tell(&mut text);
+    text.push('}');
+    text
 }

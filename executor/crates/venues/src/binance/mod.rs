@@ -2,6 +2,7 @@
 
 mod budget;
 mod client;
+mod link;
 mod order_entry;
 mod prices;
 pub mod sign;

@@ -1,24 +1,22 @@
 //! Order entry over the WebSocket API: a connection of its own, answers matched to requests by id. What is in flight when it ends is
 //! lost, never sent again; what never left goes over REST.
 
-use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
 use super::client::{DEFAULT_WAIT, classify};
+use super::link::Link;
 use super::symbols::RateLimitBody;
 use crate::VenueError;
-use crate::conversation::{Socket, dial};
+use crate::conversation::dial;
 use crate::http::TIMEOUT;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -31,15 +29,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Binance ends a connection after 24 h; its successor is up before that.
 const LIFETIME: Duration = Duration::from_secs(23 * 3600);
 
-/// The way in; closed while there is no connection.
+/// The way in: the connection that orders go over, where there has been one.
 #[derive(Default)]
-pub struct OrderEntry(Mutex<Option<UnboundedSender<Request>>>);
-
-struct Request {
-    method: &'static str,
-    params: String,
-    reply: oneshot::Sender<Result<Answered, VenueError>>,
-}
+pub struct OrderEntry(Mutex<Option<Arc<Link>>>);
 
 pub struct Answered {
     pub result: Box<RawValue>,
@@ -60,21 +52,22 @@ impl OrderEntry {
     /// # Errors
     /// [`VenueError::NotSent`] only if no byte of it has left; otherwise the venue's refusal, or [`VenueError::Lost`].
     pub async fn send(&self, method: &'static str, params: String) -> Result<Answered, VenueError> {
-        let down = || VenueError::NotSent("order entry over the WebSocket is down".into());
+        let down = |reason: &str| VenueError::NotSent(format!("order entry over the WebSocket is down: {reason}"));
+        let link = self.lock().clone().ok_or_else(|| down("not yet connected"))?;
         let (reply, answer) = oneshot::channel();
-        let sent = match self.lock().as_ref() {
-            Some(requests) => requests.send(Request { method, params, reply }),
-            None => return Err(down()),
-        };
-        sent.map_err(|_| down())?;
+        link.request(method, &params, reply).map_err(|reason| down(&reason))?;
         match timeout(TIMEOUT, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(VenueError::Lost("the connection was given up".into())),
-            Err(_) => Err(VenueError::Lost(format!("no answer in {TIMEOUT:?}"))),
+            Err(_) => {
+                // Most likely nobody is there any more: what comes next must not be lost as well.
+                link.end("an answer is overdue");
+                Err(VenueError::Lost(format!("no answer in {TIMEOUT:?}")))
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<UnboundedSender<Request>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Link>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,18 +83,14 @@ pub async fn run(account: Arc<Account>) {
         let reason = match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(socket)) => {
                 wait = FIRST_WAIT;
-                let (sender, requests) = unbounded_channel();
+                let link = Arc::new(Link::new(socket));
                 let (ageing, aged) = oneshot::channel();
-                let connection = Connection {
-                    account: Arc::clone(&account),
-                    socket,
-                    requests,
-                    in_flight: BTreeMap::new(),
-                    last_id: 0,
-                    ageing: Some(ageing),
-                };
+                let connection =
+                    Connection { account: Arc::clone(&account), link: Arc::clone(&link), ageing: Some(ageing) };
                 connections.spawn(connection.run());
-                *account.entry.lock() = Some(sender);
+                if let Some(old) = account.entry.lock().replace(link) {
+                    old.retire();
+                }
                 match aged.await {
                     Ok(()) => continue,
                     Err(_) => "the connection ended".to_owned(),
@@ -118,17 +107,16 @@ pub async fn run(account: Arc<Account>) {
 
 struct Connection {
     account: Arc<Account>,
-    socket: Socket,
-    requests: UnboundedReceiver<Request>,
-    in_flight: BTreeMap<u64, InFlight>,
-    last_id: u64,
+    link: Arc<Link>,
     /// Told once that a successor is wanted.
     ageing: Option<oneshot::Sender<()>>,
 }
 
-struct InFlight {
-    reply: oneshot::Sender<Result<Answered, VenueError>>,
-    written: Instant,
+impl Drop for Connection {
+    /// Also where its task is dropped: nobody would read any answers.
+    fn drop(&mut self) {
+        self.link.end("the connection was given up");
+    }
 }
 
 #[derive(Deserialize)]
@@ -175,14 +163,7 @@ struct EventBody {
 impl Connection {
     async fn run(mut self) {
         let reason = self.serve().await;
-        // From here on nothing is taken; what was taken and not written has not left.
-        self.requests.close();
-        while let Ok(request) = self.requests.try_recv() {
-            let _ = request.reply.send(Err(VenueError::NotSent(reason.clone())));
-        }
-        for waiting in std::mem::take(&mut self.in_flight).into_values() {
-            let _ = waiting.reply.send(Err(VenueError::Lost(reason.clone())));
-        }
+        self.link.end(&reason);
     }
 
     /// Until the connection ends: why.
@@ -190,51 +171,38 @@ impl Connection {
         let ends = Instant::now() + LIFETIME;
         let mut heard = Instant::now();
         let mut asked = false;
-        let mut has_successor = false;
         loop {
-            if has_successor && self.in_flight.is_empty() {
+            if self.link.is_done() {
                 return "succeeded by another".into();
             }
-            let oldest = self.in_flight.first_key_value().map(|(_, oldest)| oldest.written);
-            let overdue = oldest.map(|written| written + TIMEOUT);
+            let stuck = self.link.clogged().map(|since| since + WRITE_TIMEOUT);
             let renewal = self.ageing.is_some().then_some(ends);
-            let next_check = [overdue, renewal].into_iter().flatten().fold(heard + KEEP_ALIVE, Instant::min);
+            let next_check = [stuck, renewal].into_iter().flatten().fold(heard + KEEP_ALIVE, Instant::min);
             tokio::select! {
-                message = self.socket.next() => {
+                biased;
+                text = poll_fn(|context| self.link.poll(context)) => {
                     heard = Instant::now();
                     asked = false;
-                    let problem = match message {
-                        Some(Ok(Message::Text(text))) => self.answered(&text).err(),
-                        Some(Ok(Message::Close(_))) | None => Some("closed by the venue".into()),
-                        Some(Ok(_)) => None,
-                        Some(Err(error)) => Some(error.to_string()),
-                    };
-                    if let Some(reason) = problem {
+                    if let Err(reason) = text.and_then(|text| text.map_or(Ok(()), |text| self.answered(&text))) {
                         return reason;
                     }
                 }
-                request = self.requests.recv(), if !has_successor => match request {
-                    Some(request) => {
-                        if let Err(reason) = self.write(request).await {
-                            return reason;
-                        }
-                    }
-                    None => has_successor = true,
-                },
+                () = self.link.changed.notified() => {}
                 () = sleep_until(next_check) => {
-                    if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
-                        // Most likely nobody is there any more: what comes next must not be lost as well.
-                        return "an answer is overdue".into();
+                    let now = Instant::now();
+                    if stuck.is_some_and(|stuck| stuck <= now) {
+                        return format!("the socket took no bytes for {WRITE_TIMEOUT:?}");
                     }
-                    if renewal.is_some_and(|renewal| renewal <= Instant::now()) {
+                    if renewal.is_some_and(|renewal| renewal <= now) {
                         self.grow_old();
                         continue;
                     }
-                    if asked || self.write_text(r#"{"id":0,"method":"ping"}"#.into()).await.is_err() {
+                    if asked {
                         return "silent for too long".into();
                     }
+                    self.link.say(r#"{"id":0,"method":"ping"}"#);
                     asked = true;
-                    heard = Instant::now();
+                    heard = now;
                 }
             }
         }
@@ -243,27 +211,6 @@ impl Connection {
     fn grow_old(&mut self) {
         if let Some(ageing) = self.ageing.take() {
             let _ = ageing.send(());
-        }
-    }
-
-    async fn write(&mut self, request: Request) -> Result<(), String> {
-        // Who asked has given up: it must not be carried out any more.
-        if request.reply.is_closed() {
-            return Ok(());
-        }
-        self.last_id += 1;
-        let id = self.last_id;
-        let text = format!(r#"{{"id":{id},"method":"{}","params":{}}}"#, request.method, request.params);
-        let written = self.write_text(text).await;
-        let waiting = InFlight { reply: request.reply, written: Instant::now() };
-        self.in_flight.insert(id, waiting);
-        written
-    }
-
-    async fn write_text(&mut self, text: String) -> Result<(), String> {
-        match timeout(WRITE_TIMEOUT, self.socket.send(Message::text(text))).await {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("the socket took no bytes for {WRITE_TIMEOUT:?}")),
         }
     }
 
@@ -279,9 +226,9 @@ impl Connection {
             return Ok(());
         }
         self.account.budget.learn(&answer.rate_limits);
-        let Some(waiting) = answer.id.and_then(|id| self.in_flight.remove(&id)) else { return Ok(()) };
+        let Some(waiting) = answer.id.and_then(|id| self.link.answered(id)) else { return Ok(()) };
         let result = match (answer.status, answer.result, answer.error) {
-            (200, Some(result), _) => Ok(Answered { result: result.to_owned(), written: waiting.written.into_std() }),
+            (200, Some(result), _) => Ok(Answered { result: result.to_owned(), written: waiting.written }),
             (status @ (429 | 418), _, error) => {
                 let told = error.and_then(|error| error.wait()).unwrap_or(DEFAULT_WAIT);
                 Err(self.account.budget.block(told, status == 418))

@@ -50,13 +50,13 @@ impl Desk {
     async fn next_connection(&self) -> WebSocketStream<TcpStream> {
         let before = self.entrance();
         let socket = accept_async(self.ws.accept().await.unwrap().0).await.unwrap();
-        while self.entrance().is_none_or(|now| before.as_ref().is_some_and(|before| now.same_channel(before))) {
+        while self.entrance().is_none_or(|now| before.as_ref().is_some_and(|before| Arc::ptr_eq(&now, before))) {
             tokio::task::yield_now().await;
         }
         socket
     }
 
-    fn entrance(&self) -> Option<UnboundedSender<Request>> {
+    fn entrance(&self) -> Option<Arc<Link>> {
         self.account.entry.lock().clone()
     }
 
