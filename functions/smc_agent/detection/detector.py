@@ -110,6 +110,8 @@ class Detector:
         while row < len(columns[0]) or not ints:
             self._make_room(len(columns[0]) - row)
             row, count = self._run(columns, row)
+            if count == 0 and (ints or row < len(columns[0])):
+                continue  # such as the first time, when the calendar is not there yet: a second piece would cost a copy
             ints.append(self._state.out_i[:count])
             floats.append(self._state.out_f[:count])
             blocks.append(self._state.blocks_f[: self._state.blocks_size[0]])
