@@ -1,5 +1,6 @@
 """The detector: bars in, events out, bar by bar or many at once."""
 
+import struct
 from numbers import Real
 from typing import Any, Self, overload
 
@@ -12,6 +13,7 @@ from smc_agent.detection.context import Context, context_of_state
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.frames import columns_of_frame, is_frame
+from smc_agent.detection.machine import Columns, Float, Machine
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.state import new_state, pack, unpack, with_calendar, with_room, with_slots
 
@@ -24,8 +26,6 @@ _RULES = {
     k.NEGATIVE_VOLUME: "must not be negative",
     k.TIME_ORDER: "must be greater than the time of the bar before",
 }
-Float = NDArray[np.float64]
-Columns = tuple[NDArray[np.int64], Float, Float, Float, Float, Float]
 
 
 class Detector:
@@ -41,8 +41,12 @@ class Detector:
     def _begin(self, params: DetectionParams, state: k.State) -> None:
         self._params = params
         self._state = state
-        self._bar: Columns = (np.zeros(1, np.int64), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1))
+        self._machine = Machine()
         self._make_room()
+
+    def _begin_again(self, data: bytes) -> None:
+        self._begin(*unpack(data))
+        self._machine.place_all(self._state)
 
     @property
     def params(self) -> DetectionParams:
@@ -73,19 +77,20 @@ class Detector:
 
     def push(self, time: int, open: float, high: float, low: float, close: float, volume: float) -> list[Event]:
         """Takes the next closed bar (open time in epoch milliseconds) and returns what it made known."""
-        for column, value, into in zip(COLUMNS, (time, open, high, low, close, volume), self._bar, strict=True):
-            if type(value) is not (int if into is self._bar[0] else float):
+        bar = time, open, high, low, close, volume
+        if not (type(time) is int and float is type(open) is type(high) is type(low) is type(close) is type(volume)):
+            for column, value in zip(COLUMNS, bar, strict=True):
                 _check_type(column, value)
-            try:
-                into[0] = value
-            except OverflowError:
-                raise DetectionInputError(0, column, "must fit 64 bits") from None
+        try:
+            self._machine.put(*bar)
+        except (OverflowError, struct.error):
+            raise DetectionInputError(0, _too_great(bar), "must fit 64 bits") from None
         before = self._before(1)
         first_id = int(self._state.ints[k.NEXT_ID])
         out_i, out_f = self._state.out_i, self._state.out_f
-        row, count = self._run(self._bar, 0)
+        row, count = self._run(self._machine.bar, 0)
         if row == 0:
-            count = self._run(self._bar, 0)[1]
+            count = self._run(self._machine.bar, 0)[1]
         self._make_room()
         if before:
             self._refuse_too_many(before)
@@ -111,7 +116,7 @@ class Detector:
             floats.append(self._state.out_f[:count])
             blocks.append(self._state.blocks_f[: self._state.blocks_size[0]])
             self._state = with_room(self._state, 0, 0)  # what was written belongs to the caller now
-        self._make_room()
+        self._let_go()
         if before:
             self._refuse_too_many(before)
         if len(ints) == 1:
@@ -126,14 +131,14 @@ class Detector:
     def restore(cls, data: bytes) -> Self:
         """A detector that continues where `save` was called; DetectionStateError for foreign or damaged bytes."""
         detector = cls.__new__(cls)
-        detector._begin(*unpack(data))
+        detector._begin_again(data)
         return detector
 
     def _run(self, columns: Columns, start: int) -> tuple[int, int]:
         """-> next row, events written."""
-        row, count, column, rule = k.run(self._state, *columns, start)
+        row, count, column, rule = self._machine.run(self._state, columns, start)
         if rule:
-            self._make_room()
+            self._let_go()
             raise DetectionInputError(row, COLUMNS[column], f"{_RULES[rule]} ({_shown(columns, row)})")
         time = columns[0]
         if row < len(time) and time[row] >= self._state.calendar[-1, k.FROM]:
@@ -142,6 +147,11 @@ class Detector:
         if len(self._state.zones_i) - self._state.ints[k.LIVE] < k.ZONES_PER_BAR:
             self._state = with_slots(self._state, 2 * len(self._state.zones_i))
         return row, count
+
+    def _let_go(self) -> None:
+        """Keeps no array of the caller's."""
+        self._make_room()
+        self._machine.hold(self._state, self._machine.bar)
 
     def _make_room(self, bars: int = 0) -> None:
         """Room for the events of any one bar, or of any block and of `bars` as they usually are."""
@@ -164,7 +174,7 @@ class Detector:
 
     def _refuse_too_many(self, before: bytes) -> None:
         if self._state.ints[k.NEXT_ID] > k.MOST:
-            self._begin(*unpack(before))
+            self._begin_again(before)
             raise DetectionInputError(0, "time", f"one detector tells {k.MOST:,} events: begin another")
 
 
@@ -199,6 +209,16 @@ def _check_type(column: str, value: object) -> None:
         raise DetectionInputError(0, column, f"must be a float64 or an integer, not {type(value).__name__}")
 
 
+def _too_great(bar: tuple[float, ...]) -> str:
+    """The column of the first number that 64 bits do not hold."""
+    for column, value in zip(COLUMNS, bar, strict=True):
+        try:
+            struct.pack("q" if column == "time" else "d", value)
+        except (OverflowError, struct.error):
+            return column
+    raise AssertionError(f"all of {bar} fit")
+
+
 def _columns(*given: ArrayLike) -> Columns:
     arrays = [np.asarray(column) for column in given]
     for name, array in zip(COLUMNS, arrays, strict=True):
@@ -208,8 +228,8 @@ def _columns(*given: ArrayLike) -> Columns:
         if len(array) and array.dtype.kind not in legal:
             wanted = "integers (epoch milliseconds)" if name == "time" else "float64 or integers"
             raise DetectionInputError(0, name, f"must be {wanted}, not {array.dtype}")
-    time = np.ascontiguousarray(arrays[0], np.int64)
-    o, h, lo, c, v = (np.ascontiguousarray(array, np.float64) for array in arrays[1:])
+    time = np.require(arrays[0], np.int64, ["C", "A"])
+    o, h, lo, c, v = (np.require(array, np.float64, ["C", "A"]) for array in arrays[1:])
     return time, o, h, lo, c, v
 
 

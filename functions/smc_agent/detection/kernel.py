@@ -1,7 +1,7 @@
 """The state machine of detection, compiled: `run` works bars through the steps of the rules, nothing else does.
 
-All of it is in this one file on purpose: numba's cache looks only at the file of the function it loads, so a constant
-or callee elsewhere could change and leave a stale machine behind.
+They are Python that numba compiles (`compiling`): no exceptions, no new arrays, no functions but these and NumPy's
+numbers. `native` sees to it that what runs was compiled from the text that stands here.
 
 Bars are worked in blocks. What depends on prices alone (volatility, turns of the legs, the trailing range) is found out
 in passes over the block; each bar's own work, `step`, then looks at one word that says what it has.
@@ -12,26 +12,12 @@ to wait for lie near the market, so they find their place after a step or two. Z
 negated prices: then "the price falls to the key" is the one test for both sides.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """numba's njit with a cache on disk, and division by zero as IEEE has it; keeps the function's type."""
-    return cast(F, numba.njit(cache=True, error_model="numpy")(function))
-
-
-def inlined(function: F) -> F:
-    """As `compiled`, for what runs on every bar: a call would copy the whole State."""
-    return cast(F, numba.njit(cache=True, error_model="numpy", forceinline=True)(function))
-
+from smc_agent.detection.marks import compiled, inlined
 
 KINDS = (
     "swing_high",
@@ -185,20 +171,6 @@ class State(NamedTuple):
     blocks_size: Int
 
 
-def _borrowed(_typing: Any, array: Any) -> Any:
-    def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        view = context.make_array(array)(context, builder, args[0])
-        view.meminfo = view.meminfo.type(None)
-        return view._getvalue()
-
-    return array(array), codegen
-
-
-borrowed: Callable[[Any], Any] = intrinsic(_borrowed)
-"""The same array without its reference count. Counting (an atomic add at every use of a field of State) took three
-quarters of the time; the caller of `run` holds the arrays anyway."""
-
-
 place_of = np.uint64
 """An index that is never negative: numba would count negative ones from the end, and test for it at every access."""
 NONE, ONE = np.uint64(0), np.uint64(1)
@@ -233,6 +205,13 @@ def zone_event(s: State, slot: Index, kind: Index) -> int:
 
 
 @inlined
+def next_below(price: Any) -> Any:
+    """np.nextafter towards -inf, for numbers that are neither 0 nor infinite; numba's calls a library."""
+    bits = np.float64(price).view(np.int64)
+    return np.int64(bits - 1 if price > 0.0 else bits + 1).view(np.float64)
+
+
+@inlined
 def waits_for(
     s: State, kind: Index, stage: Index, direction: Index, top: float, bottom: float
 ) -> tuple[Any, Any]:  # fmt: skip
@@ -250,7 +229,7 @@ def waits_for(
         queue = above + (LEVELS_BY_CLOSE if stage else LEVELS)
     else:
         queue = above + BLOCKS + 2 * s.settings_i[MITIGATION_BY_CLOSE]
-    return queue, np.nextafter(far, -np.inf)  # "below the far edge" is "at or below the next number"
+    return queue, next_below(far)  # "below the far edge" is "at or below the next number"
 
 
 @inlined
@@ -977,22 +956,13 @@ def surely(s: State, time: Int, k: int) -> int:
 
 @compiled
 def run(
-    state: State, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float, start: int
+    s: State, time: Int, open_: Float, high: Float, low: Float, close: Float, volume: Float, start: int
 ) -> tuple[int, int, int, int]:
     """Works bars from row `start` through `step`; -> next row, events written, fault's column, fault's rule.
 
     Nothing is done when any row has a fault (then the first value is its row). Stops before a bar for which the zones'
     slots, the rows of `out` or the calendar might not suffice: the caller sees to it and goes on.
     """
-    s = State(
-        borrowed(state.settings_i), borrowed(state.settings_f), borrowed(state.ints), borrowed(state.floats),
-        borrowed(state.tape), borrowed(state.ahead_i), borrowed(state.ahead_f), borrowed(state.reach),
-        borrowed(state.pivots_i), borrowed(state.pivots_f),
-        borrowed(state.periods_i), borrowed(state.periods_f), borrowed(state.zones_i), borrowed(state.zones_f),
-        borrowed(state.queue_key), borrowed(state.queue_slot), borrowed(state.queue_size), borrowed(state.hits),
-        borrowed(state.calendar), borrowed(state.out_i), borrowed(state.out_f), borrowed(state.blocks_f),
-        borrowed(state.blocks_size),
-    )  # fmt: skip
     if start == 0:
         row, column, rule = check(s.ints[BARS], s.ints[LAST_TIME], time, open_, high, low, close, volume)
         if rule > 0:

@@ -153,7 +153,7 @@ def pack(params: DetectionParams, state: k.State) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
-    """What `pack` wrote; DetectionStateError when it did not write these bytes."""
+    """What `pack` wrote, its zones not in their queues yet; DetectionStateError when it did not write these bytes."""
     if not data.startswith(MAGIC):
         raise DetectionStateError("not the state of a detector")
     if len(data) < _HEAD.size + _DIGEST:
@@ -184,5 +184,4 @@ def unpack(data: bytes) -> tuple[DetectionParams, k.State]:
         offset += part.nbytes
     state.ints[k.FREE] = free + zones
     state.ints[k.ORIGIN] = history - state.ints[k.BARS]
-    k.place_all(state)
     return params, state
