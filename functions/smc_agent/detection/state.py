@@ -125,14 +125,20 @@ def with_room(state: k.State, rows: int, blocks: int) -> k.State:
 
 
 def _memory(size: int) -> NDArray[np.uint8]:
-    """Fresh bytes; many come straight from the system in huge pages, which it clears in far fewer steps."""
-    if size < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.empty(size, np.uint8)
-    memory = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    whole = np.frombuffer(memory, np.uint8)
-    begin = -whole.ctypes.data % _HUGE
-    return whole[begin : begin + size]
+    """Fresh bytes; many come straight from the system in huge pages, which it clears in far fewer steps.
+
+    The arrays made of them hold the mapping. It is private: a fork that writes does so in pages of its own.
+    """
+    if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            memory = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:  # a kernel without huge pages, or no memory for this one: NumPy's error is the better one
+            return np.empty(size, np.uint8)
+        whole = np.frombuffer(memory, np.uint8)
+        begin = -whole.ctypes.data % _HUGE
+        return whole[begin : begin + size]
+    return np.empty(size, np.uint8)
 
 
 def pack(params: DetectionParams, state: k.State) -> bytes:
