@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 from tests.detection.series import cut, generated
 
-from smc_agent.detection import DetectionInputError, DetectionParams, Detector, compiling, detect, kernel, native
+from smc_agent.detection import DetectionInputError, DetectionParams, Detector, compiling, detect, native
 from smc_agent.detection.calendar import calendar
+from smc_agent.detection.kernel.layout import State
+from smc_agent.detection.kernel.queues import place_all
+from smc_agent.detection.kernel.run import run
 from smc_agent.detection.marks import FUNCTIONS
 from smc_agent.detection.state import new_state, with_calendar, with_room
 
@@ -81,7 +84,7 @@ def test_two_processes_compile_at_once_a_third_finds_it_and_a_changed_rule_is_co
     assert cached == [f"machine.{sys.implementation.cache_tag}.bin"]
     assert said(started(tmp_path)) == (events, False)
 
-    rules = copied / "detection" / "kernel.py"
+    rules = copied / "detection" / "kernel" / "context.py"
     text = rules.read_text()
     assert text.count("emit(s, DISPLACEMENT,") == 1
     rules.write_text(text.replace("emit(s, DISPLACEMENT,", "emit(s, INDUCEMENT,"))
@@ -117,8 +120,8 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compil
     if not made.code:
         pytest.skip("nothing can be cached here: neither beside the package nor in the user's cache folder")
     for name in native.SOURCES:
-        (tmp_path / "installed").mkdir(exist_ok=True)
-        shutil.copy(native.FOLDER / name, tmp_path / "installed")
+        (tmp_path / "installed" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(native.FOLDER / name, tmp_path / "installed" / name)
     monkeypatch.setattr(native, "FOLDER", tmp_path / "installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(compiling, "machine_code", made)
@@ -187,13 +190,16 @@ def test_where_nothing_can_be_written_it_is_compiled_each_time(compiler: Compile
 
 
 def test_the_key_covers_every_file_that_the_machine_is_made_of() -> None:
-    assert {Path(function.__code__.co_filename).name for function in FUNCTIONS} <= set(native.SOURCES)
+    sources = {native.FOLDER / source for source in native.SOURCES}
+    assert {Path(function.__code__.co_filename) for function in FUNCTIONS} <= sources
     for source in native.SOURCES:
         for node in ast.walk(ast.parse((native.FOLDER / source).read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("smc_agent"):
                 assert node.module is not None
-                names = [node.module] if node.module != "smc_agent.detection" else [alias.name for alias in node.names]
-                assert {name.rpartition(".")[2] + ".py" for name in names} <= set(native.SOURCES), source
+                assert (
+                    native.FOLDER / f"{node.module.removeprefix('smc_agent.detection.').replace('.', '/')}.py"
+                    in sources
+                )
 
 
 # --- the machine at work ---
@@ -203,9 +209,9 @@ def test_the_rules_run_as_plain_python_and_give_the_same() -> None:
     bars = cut(BARS, 0, 250)
     state = with_room(new_state(PARAMS, slots=400), 20_000, 1_000)
     state = with_calendar(state, calendar(PARAMS, int(bars[0][0]), int(bars[0][-1]), 250))
-    kernel.place_all(state)
+    place_all(state)
     with np.errstate(all="ignore"):
-        row, count, _, rule = kernel.run(state, *bars, 0)
+        row, count, _, rule = run(state, *bars, 0)
     assert (row, rule) == (250, 0)
     events = detect(*bars, params=PARAMS)
     assert count == len(events) > 100
@@ -215,7 +221,7 @@ def test_the_rules_run_as_plain_python_and_give_the_same() -> None:
 
 def test_it_works_on_the_arrays_that_the_state_has_now() -> None:
     whole = detect(*BARS, params=PARAMS)
-    for field in kernel.State._fields:
+    for field in State._fields:
         detector = Detector(PARAMS)
         events = list(detector.extend(*cut(BARS, 0, 300)))
         for k in range(300, 303):

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from smc_agent.detection import WINDOWS, DetectionInputError, DetectionParams, Detector, Events, detect
-from smc_agent.detection import kernel as k
+from smc_agent.detection.kernel import layout as k
 
 from .series import Columns, cut, generated
 

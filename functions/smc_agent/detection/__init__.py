@@ -65,7 +65,7 @@ from smc_agent.detection.context import Context
 from smc_agent.detection.detector import Detector, detect
 from smc_agent.detection.errors import DetectionInputError, DetectionStateError
 from smc_agent.detection.events import LEVEL_ENDS, LEVELS, ZONE_ENDS, ZONES, Event, Events, active_zones, resting_levels
-from smc_agent.detection.kernel import KINDS
+from smc_agent.detection.kernel.layout import KINDS
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.rules import rule_text
 from smc_agent.detection.timeframes import TimeframeDetector, TimeframeEvent, TimeframeEvents, detect_timeframes

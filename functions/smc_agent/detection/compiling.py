@@ -16,7 +16,9 @@ from numba.core import config
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from smc_agent.detection import kernel
+from smc_agent.detection.kernel.layout import State
+from smc_agent.detection.kernel.queues import place_all
+from smc_agent.detection.kernel.run import run
 from smc_agent.detection.marks import FUNCTIONS
 from smc_agent.detection.native import NAME, Layout
 
@@ -33,23 +35,23 @@ def machine_code(state: Layout, bars: Layout, target: llvm.TargetMachine) -> byt
     """An object file for `target` with one function, int32 NAME(int64 result[4], void *, int64 *table, int64 start).
 
     Layouts are (dtype, dimensions) of each array, in the order of State and of a bar's columns; the table has the
-    address and the lengths of each, first those of the state. The function does what `kernel.run` does, and below a
-    `start` of 0 what `kernel.place_all` does. It gives 0; the second argument is where numba would put an exception.
+    address and the lengths of each, first those of the state. The function does what `run` does, and below a `start`
+    of 0 what `place_all` does. It gives 0; the second argument is where numba would put an exception.
     """
     if config.DISABLE_JIT:
         raise RuntimeError("detection cannot be compiled while NUMBA_DISABLE_JIT is set: unset it")
-    of_kernel = _dispatchers()
-    run, place_all = of_kernel[kernel.run], of_kernel[kernel.place_all]
-    take_state = _taken(0, state, lambda arrays: types.NamedTuple(arrays, kernel.State))
+    dispatchers = _dispatchers()
+    compiled_run, compiled_place_all = dispatchers[run], dispatchers[place_all]
+    take_state = _taken(0, state, lambda arrays: types.NamedTuple(arrays, State))
     take_bars = _taken(sum(1 + dimensions for _, dimensions in state), bars, types.Tuple)
 
     def work(table: Any, start: int) -> tuple[int, int, int, int]:
         s = take_state(table)
         if start < 0:
-            place_all(s)
+            compiled_place_all(s)
             return 0, 0, 0, 0
         time, open_, high, low, close, volume = take_bars(table)
-        return run(s, time, open_, high, low, close, volume, start)  # type: ignore[no-any-return]
+        return compiled_run(s, time, open_, high, low, close, volume, start)  # type: ignore[no-any-return]
 
     integer = types.int64
     dispatcher = numba.njit(types.UniTuple(integer, 4)(types.CPointer(integer), integer), **_OPTIONS)(work)

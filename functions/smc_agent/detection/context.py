@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from smc_agent.detection import kernel as k
+from smc_agent.detection.kernel import layout as k
 from smc_agent.detection.windows import WINDOWS
 
 _ZONES = ("premium", "equilibrium", "discount", "")

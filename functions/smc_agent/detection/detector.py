@@ -7,12 +7,12 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from smc_agent.detection import kernel as k
 from smc_agent.detection.calendar import calendar
 from smc_agent.detection.context import Context, context_of_state
 from smc_agent.detection.errors import DetectionInputError
 from smc_agent.detection.events import Event, Events, rows
 from smc_agent.detection.frames import columns_of_frame, is_frame
+from smc_agent.detection.kernel import layout as k
 from smc_agent.detection.machine import Columns, Float, Machine
 from smc_agent.detection.params import DetectionParams
 from smc_agent.detection.state import new_state, pack, unpack, with_calendar, with_room, with_slots

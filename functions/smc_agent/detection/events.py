@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smc_agent.detection.context import Context, context_of_events
-from smc_agent.detection.kernel import DIRECTIONS, KINDS, LABELS, ORDER_BLOCK, SCALES
+from smc_agent.detection.kernel.layout import DIRECTIONS, KINDS, LABELS, ORDER_BLOCK, SCALES
 
 ZONES = frozenset({"order_block", "breaker_block", "fvg", "ifvg"})
 """Kinds that open a zone: `top` to `bottom`, alive until an event of `ZONE_ENDS` refers to it."""

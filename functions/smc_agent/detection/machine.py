@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smc_agent.detection.kernel import State
+from smc_agent.detection.kernel.layout import State
 from smc_agent.detection.native import Layout, machine
 
 Float = NDArray[np.float64]
@@ -44,14 +44,14 @@ class Machine:
         _BAR.pack_into(self._row, 0, time, open, high, low, close, volume)
 
     def run(self, state: State, columns: Columns, start: int) -> tuple[int, int, int, int]:
-        """`kernel.run`, compiled."""
+        """`kernel.run.run`, compiled."""
         self.hold(state, columns)
         self._call(self._result, None, self._table, start)
         row, events, column, rule = self._result[:]
         return row, events, column, rule
 
     def place_all(self, state: State) -> None:
-        """`kernel.place_all`, compiled."""
+        """`kernel.queues.place_all`, compiled."""
         self.hold(state, self.bar)
         self._call(self._result, None, self._table, -1)
 

@@ -26,7 +26,9 @@ Call = Callable[[Any, None, Any, int], int]
 NAME = "smc_machine"
 MAGIC = b"smc-machine\n"
 FOLDER = Path(__file__).parent
-SOURCES = ("kernel.py", "marks.py", "compiling.py", "native.py")  # what machine code follows from
+_RULES = ("ahead", "check", "context", "emit", "layout", "liquidity", "queues", "run", "structure", "zones")
+SOURCES = (*(f"kernel/{name}.py" for name in _RULES), "marks.py", "compiling.py", "native.py")
+"""What machine code follows from."""
 _DIGEST = 32
 _one_at_a_time = Lock()
 

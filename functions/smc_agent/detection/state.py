@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from smc_agent.detection import kernel as k
 from smc_agent.detection.errors import DetectionStateError
+from smc_agent.detection.kernel import layout as k
 from smc_agent.detection.params import DetectionParams
 
 MAGIC = b"smc-detector"
