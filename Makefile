@@ -10,6 +10,7 @@ BIN := .venv/bin
 STAMPS := .venv/.stamps
 POSTGREST := functions/smc_agent/local/postgrest
 RUST := $(shell find executor -name target -prune -o \( -name '*.rs' -o -name Cargo.toml -o -name Cargo.lock \) -print)
+DETECTION := $(wildcard functions/smc_agent/detection/*.py functions/smc_agent/detection/kernel/*.py)
 WEB := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -name test-results -prune -o -type f -print 2>/dev/null)
 
 define need_npm
@@ -19,7 +20,7 @@ endef
 help:
 	@sed -n 's/^# //p' Makefile
 
-setup: $(STAMPS)/python $(STAMPS)/postgrest $(STAMPS)/js-client executor/target/release/executor frontend/dist/index.html
+setup: $(STAMPS)/python $(STAMPS)/postgrest $(STAMPS)/js-client executor/target/release/executor frontend/dist/index.html $(STAMPS)/detection
 
 $(STAMPS)/python: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "setup: $(PYTHON) not found. Install Python 3.11, or: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -30,6 +31,11 @@ $(STAMPS)/python: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.9.11
 	$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
+	@touch $@
+
+# Compiles the rules, so that no test and no user waits for it.
+$(STAMPS)/detection: $(DETECTION) $(STAMPS)/python
+	$(BIN)/python -c 'from smc_agent.detection import Detector; Detector().push(0, 1.0, 1.0, 1.0, 1.0, 1.0)'
 	@touch $@
 
 $(STAMPS)/postgrest: $(POSTGREST)/package-lock.json | $(STAMPS)/python

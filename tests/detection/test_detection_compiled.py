@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from tests.detection.series import cut, generated
 
+from smc_agent.cli.main import main
 from smc_agent.detection import DetectionInputError, DetectionParams, Detector, compiling, detect, native
 from smc_agent.detection.calendar import calendar
 from smc_agent.detection.kernel.layout import State
@@ -180,6 +181,25 @@ def test_a_folder_that_cannot_be_written_leaves_the_users_cache(compiler: Compil
     file.parent.chmod(0o777)  # now anybody could put code there
     events_of_a_fresh_start()
     assert compiler.called == 2
+
+
+def test_smc_says_that_it_compiles_and_nothing_else_does(
+    compiler: Compiler, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "\n".join(",".join(repr(value.item()) for value in bar) for bar in zip(*BARS, strict=True))
+    (tmp_path / "BTCUSDT_1m.csv").write_text("time,open,high,low,close,volume\n" + rows + "\n")
+    said = []
+    native._machine.cache_clear()
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(["detect", str(tmp_path / "BTCUSDT_1m.csv"), "--swing", "9", "--internal", "3"])
+        native._machine.cache_clear()
+        said.append(capsys.readouterr())
+    assert compiler.called == 1
+    assert said[0].err == "smc: Compiling the rules of detection, once on this machine: about 10 s.\n"
+    assert said[1].err == ""
+    assert said[0].out == said[1].out
+    assert said[0].out.startswith('{"id": 0,')
 
 
 def test_where_nothing_can_be_written_it_is_compiled_each_time(compiler: Compiler, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Each subcommand is imported when it is used: `smc --help` stays fast, and one th
 
 import contextlib
 import importlib
+import logging
 import sys
 import warnings
 from typing import Any
@@ -28,6 +29,13 @@ SUBCOMMANDS = {  # name: (module:command, what --help says)
     "paper": ("smc_agent.cli.paper:paper", "Serve Binance's protocol on this machine, at an exchange's live prices."),
     "reset": ("smc_agent.cli.reset:reset", "Delete the local state and start over."),
 }
+
+
+class Said(logging.Handler):
+    """Log lines on standard error, in the form of this program's own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"smc: {record.getMessage()}", err=True)
 
 
 class Subcommands(click.Group):
@@ -77,6 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `smc`. Errors are one line, `smc: <cause>. <cure>`: exit code 2 for what was asked, 1 for what went wrong."""
     # Said by a library of the embedded Postgres wherever nobody is logged in on a desktop; it means nothing here.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    compiling = logging.getLogger("smc_agent.detection.native")  # who waits for it is told
+    compiling.setLevel(logging.INFO)
+    compiling.handlers = [Said()]
+    compiling.propagate = False
     try:
         code: Any = smc.main(args=arguments, prog_name="smc", standalone_mode=False)
         sys.stdout.flush()

@@ -42,7 +42,7 @@ def calendar(params: DetectionParams, first: int, last: int, bars: int) -> Int:
     named = dates.astype("datetime64[D]")
     monday, one = (dates + 3) % 7 == 0, named == named.astype("datetime64[M]")
     weeks, months = days[monday], days[one]
-    dates = dates[32:]
+    midnights = dates[32:] * DAY
     begins: list[Int] = []
     ends: list[Int] = []
     for name in WINDOWS:
@@ -52,20 +52,22 @@ def calendar(params: DetectionParams, first: int, last: int, bars: int) -> Int:
             ends.append(days[:0])
             continue
         start, stop = minutes_of(window.start), minutes_of(window.end)
-        begin = instants(window.zone, dates * DAY + start * MINUTE)
-        until = instants(window.zone, dates * DAY + (stop if stop > start else stop + 1440) * MINUTE)
-        begins.append(begin[begin < until])
-        ends.append(until[begin < until])
-    moments = np.sort(np.concatenate([days, *begins, *ends]))
+        begin = instants(window.zone, midnights + start * MINUTE)
+        until = instants(window.zone, midnights + (stop if stop > start else stop + 1440) * MINUTE)
+        opens = begin < until
+        begins.append(begin[opens])
+        ends.append(until[opens])
+    moments = np.concatenate([days, *begins, *ends])
+    moments.sort()
+    moments = moments[moments.searchsorted(first, "right") - 1 : moments.searchsorted(end)]
     moments = moments[np.append(True, moments[1:] > moments[:-1])]  # np.unique imports masked arrays: 40 ms
-    moments = moments[np.searchsorted(moments, first, side="right") - 1 : np.searchsorted(moments, end)]
     table = np.full((len(moments) + 1, 4 + len(WINDOWS)), OUTSIDE)
     table[:-1, 0], table[-1, 0] = moments, end
     for column, starts in enumerate((days, weeks, months), 1):
-        table[:-1, column] = starts[np.searchsorted(starts, moments, side="right") - 1]
+        table[:-1, column] = starts[starts.searchsorted(moments, "right") - 1]
     for column, (begin, until) in enumerate(zip(begins, ends, strict=True), 4):
         if len(begin):
-            held = np.searchsorted(begin, moments, side="right") - 1
+            held = begin.searchsorted(moments, "right") - 1
             table[:-1, column] = np.where((held >= 0) & (moments < until[held]), begin[held], OUTSIDE)
     return table
 
@@ -77,18 +79,20 @@ def instants(zone: str, wall: Int) -> Int:
     """
     if zone == "UTC" or not len(wall):
         return wall
-    changes = _changes(zone, int(wall[0]) - 2 * DAY, int(wall[-1]) + 2 * DAY)
-    at, offsets = changes[:, 0], changes[:, 1]
-    held = np.searchsorted(at[1:] + np.maximum(offsets[1:], offsets[:-1]), wall, side="right")
-    return np.asarray(wall - offsets[held])
+    changed, offsets = _clocks(zone, _year(int(wall[0]) - 2 * DAY), _year(int(wall[-1]) + 2 * DAY))
+    return np.asarray(wall - offsets[changed.searchsorted(wall, "right")])
 
 
-def _changes(zone: str, first: int, last: int) -> Int:
-    """(from when, offset to UTC) of the zone's clocks in a span, in milliseconds."""
-    years = range(_year(first), _year(last) + 1)
-    found = [change for year in years for change in _changes_of_year(zone, year)]
+@lru_cache(256)
+def _clocks(zone: str, first: int, last: int) -> tuple[Int, Int]:
+    """Of the zone's clocks in these years: what they showed at latest when they were changed, and their offsets to UTC.
+
+    In milliseconds; there is one offset more, which holds before the first change.
+    """
+    found = [change for year in range(first, last + 1) for change in _changes_of_year(zone, year)]
     kept = [found[0]] + [b for a, b in pairwise(found) if a[1] != b[1]]
-    return np.array(kept, np.int64)
+    at, offsets = np.array(kept, np.int64).T.copy()
+    return at[1:] + np.maximum(offsets[1:], offsets[:-1]), offsets
 
 
 def _year(time: int) -> int:

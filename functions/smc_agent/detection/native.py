@@ -49,8 +49,11 @@ def _machine(state: Layout, bars: Layout) -> Call:
         code = _read(folder / name, key)
         if code:
             return _loaded(code)
+    import logging  # here, and so is the compiler: a warm start needs neither
+
     from smc_agent.detection.compiling import machine_code
 
+    logging.getLogger(__name__).info("Compiling the rules of detection, once on this machine: about 10 s.")
     code = machine_code(state, bars, _target())
     for folder in _folders():
         if _write(folder, name, MAGIC + key + _digest(key, code) + code):

@@ -115,12 +115,13 @@ def with_calendar(state: k.State, calendar: NDArray[np.int64]) -> k.State:
 
 def with_room(state: k.State, rows: int, blocks: int) -> k.State:
     """The same state with fresh memory for as many events, and for as many order blocks among them."""
-    sizes = [8 * k.OUT_F * rows, 8 * k.BLOCK_F * blocks, 4 * k.OUT_I * rows]
-    floats, shares, ints = np.split(_memory(sum(sizes)), np.cumsum(sizes[:-1]))
+    shares = 8 * k.OUT_F * rows
+    ints = shares + 8 * k.BLOCK_F * blocks
+    memory = _memory(ints + 4 * k.OUT_I * rows)
     return state._replace(
-        out_i=ints.view(np.int32).reshape(rows, k.OUT_I),
-        out_f=floats.view(np.float64).reshape(rows, k.OUT_F),
-        blocks_f=shares.view(np.float64).reshape(blocks, k.BLOCK_F),
+        out_i=memory[ints:].view(np.int32).reshape(rows, k.OUT_I),
+        out_f=memory[:shares].view(np.float64).reshape(rows, k.OUT_F),
+        blocks_f=memory[shares:ints].view(np.float64).reshape(blocks, k.BLOCK_F),
     )
 
 
