@@ -33,8 +33,8 @@ $(STAMPS)/python: requirements.lock pyproject.toml
 	$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
 	@touch $@
 
-# Compiles the rules, so that no test and no user waits for it.
 $(STAMPS)/detection: $(DETECTION) $(STAMPS)/python
+	@# The rules are compiled here, so that no test and no user waits for it.
 	$(BIN)/python -c 'from smc_agent.detection import Detector; Detector().push(0, 1.0, 1.0, 1.0, 1.0, 1.0)'
 	@touch $@
 
