@@ -77,7 +77,7 @@ def ccxt_client(venue: PaperVenue, key: str, secret: str) -> Any:
 
 
 class Settled:
-    """Both programs have answered a question, so what the order before left to do (events, rows) is not charged to the next.
+    """Asks both programs something, so that what an order left to do (events, rows) is not charged to the next.
 
     A pause would let the cores fall asleep instead, and to wake them takes longer than all that is measured.
     """
