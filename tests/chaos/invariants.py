@@ -80,14 +80,18 @@ def doubled(placed: set[str], orders: list[dict[str, Any]], flattens: list[str])
     return found + [f"order {name} at the venue was asked for by no command" for name in sorted(known - expected)]
 
 
+def ids_of_pair(command: str) -> tuple[str, str]:
+    """Client order ids (target, stop) of a commanded pair."""
+    return client_order_id(command), client_order_id(uuid.uuid5(uuid.UUID(command), "stop:1"))
+
+
 def halves(pairs: set[str], open_orders: list[dict[str, Any]]) -> list[str]:
     """Commanded pairs of which one order works without the other."""
     working = {order["client_order_id"] for order in open_orders}
-    stops = {pair: uuid.uuid5(uuid.UUID(pair), "stop:1") for pair in sorted(pairs)}
     return [
         f"half of the pair {pair} works alone"
-        for pair, stop in stops.items()
-        if (client_order_id(pair) in working) != (client_order_id(stop) in working)
+        for pair in sorted(pairs)
+        if len(working.intersection(ids_of_pair(pair))) == 1
     ]
 
 

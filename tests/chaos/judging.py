@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.books import Books
-from tests.chaos.invariants import client_order_id, differences, doubled, halves
+from tests.chaos.invariants import client_order_id, differences, doubled, halves, ids_of_pair
 
 if TYPE_CHECKING:
     from tests.chaos.running import Run
@@ -107,7 +107,8 @@ def count(run: Run, before: list[dict[str, Any]], answered: set[str]) -> None:
             if command not in pairs or Decimal(found.get("executedQty", 0)):
                 report.failures.append(f"refused and at the venue: {answer} {found}")
     # One that a kill left unanswered may never have been heard; it may be placed now.
-    heard_now = {client_order_id(command) for command in placed if command not in answered}
+    heard_now = {client_order_id(command) for command in placed - answered}
+    heard_now |= {name for pair in pairs - answered for name in ids_of_pair(pair)}
     if new - heard_now:
         report.failures.append(f"repeated commands made orders: {sorted(new - heard_now)}")
     report.unanswered = len(run.sent) - len(answered)

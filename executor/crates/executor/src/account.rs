@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -47,6 +48,8 @@ pub struct Account {
     pub unguarded: Vec<Uuid>,
     /// How much the venue says that orders have executed, where not all of their fills are known yet.
     pub told_executed: HashMap<Uuid, Decimal>,
+    /// When the tick was read that is being acted on.
+    pub tick: Option<Instant>,
     /// Requests to the venue that have not been answered.
     pub in_flight: usize,
     /// Counts what has happened, so that a drain can tell that nothing has.
@@ -133,6 +136,7 @@ impl Account {
             waiting: HashMap::new(),
             unguarded: Vec::new(),
             told_executed: HashMap::new(),
+            tick: None,
             in_flight: 0,
             activity: 0,
             fills: 0,
@@ -192,7 +196,7 @@ impl Account {
                 self.prepared(command, preparation);
             }
             Message::Stream(event) => self.stream(event),
-            Message::Price(symbol, price) => self.price(&symbol, price),
+            Message::Price(symbol, price, heard) => self.price(&symbol, price, heard),
             Message::Done(done) => {
                 self.landed();
                 self.done(done);
@@ -270,14 +274,18 @@ impl Account {
     /// Sends something to the venue once the journal holds why; the answer comes back as a message.
     pub fn send_when_durable(&mut self, request: impl Future<Output = Done> + Send + 'static) {
         self.in_flight += 1;
-        let (inbox, delay, runtime) = (self.inbox.clone(), self.inject_delay, tokio::runtime::Handle::current());
+        let (inbox, delay) = (self.inbox.clone(), self.inject_delay);
         self.when_durable(Box::new(move || {
-            runtime.spawn(async move {
+            let mut request = Box::pin(async move {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
                 }
                 let _ = inbox.send(Message::Done(request.await));
             });
+            // Its bytes leave on this turn, before anything else is done; a task of its own waits for the answer.
+            if request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                tokio::spawn(request);
+            }
         }));
     }
 

@@ -167,6 +167,8 @@ fn short_bracket() -> Value {
 
 #[path = "account_forgetting_tests.rs"]
 mod forgetting;
+#[path = "account_given_up_tests.rs"]
+mod given_up;
 
 // --- spot without pairs
 
@@ -305,23 +307,6 @@ async fn what_was_closed_by_hand_is_not_protected_again() {
     tokio::time::sleep(Duration::from_millis(1200)).await;
     let snapshot = desk.drain().await;
     assert_eq!((desk.asked(), &snapshot["unprotected"]), (Vec::new(), &json!([])));
-}
-
-#[tokio::test]
-async fn a_lost_stop_of_what_has_been_closed_by_hand_is_not_placed_again() {
-    let desk = Desk::new(Market::Swap, NOTHING).await;
-    let entry = desk.place("buy", "limit", "1", bracket()).await;
-    desk.venue.inner().refuse = Some((Kind::StopLoss, VenueError::Lost("no answer".into())));
-    desk.venue.fill(&client_id(&entry), Decimal::ONE);
-    desk.drain().await;
-    desk.place("sell", "market", "1", json!({"reduce_only": true})).await;
-    desk.drain().await;
-    desk.asked();
-    tokio::time::sleep(Duration::from_millis(7000)).await;
-    // Another position in the other direction: what was given up is not missing there.
-    desk.place("sell", "market", "0.5", json!({})).await;
-    let snapshot = desk.drain().await;
-    assert_eq!((desk.asked(), &snapshot["unprotected"]), (vec!["place market sell 0.5".into()], &json!([])));
 }
 
 /// The stop's price and the target's, for a sale of 0.4 of what is held.

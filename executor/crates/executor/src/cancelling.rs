@@ -1,18 +1,20 @@
 //! Cancels: repeated until the venue says that the order is finished.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use orders::guards::{Code, Refusal};
 use orders::reconcile::VenueOrder;
 use orders::{Status, Tracked};
 use uuid::Uuid;
-use venues::{Reason, VenueError};
+use venues::{Reason, VenueError, Withdrawal};
 
 use crate::account::Account;
 use crate::answer::Answer;
 use crate::envelope::Command;
 use crate::fact::Fact;
-use crate::message::{Done, Wake};
+use crate::message::{CancelTimes, Done, Wake};
+use crate::metrics::{METRICS, TickStage};
 use crate::reacting::RETRY;
 
 impl Account {
@@ -74,12 +76,15 @@ impl Account {
         let Some(tracked) = self.state.orders.get(&order_id) else { return };
         let (venue, symbol) = (Arc::clone(&self.venue), tracked.order.symbol.clone());
         let client_order_id = tracked.order.client_order_id.clone();
+        let tick = self.tick;
         self.send_when_durable(async move {
+            let times = CancelTimes { tick, sent: Instant::now() };
             let mut result = venue.cancel(&symbol, &client_order_id).await;
             if matches!(result, Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. })) {
-                result = venue.query(&symbol, &client_order_id).await.map(|order| vec![order]);
+                let order = venue.query(&symbol, &client_order_id).await;
+                result = order.map(|order| Withdrawal { orders: vec![order], written: None });
             }
-            Done::Cancelled { order_id, command, result }
+            Done::Cancelled { order_id, command, times, result }
         });
     }
 
@@ -123,4 +128,13 @@ impl Account {
         tracing::error!(account = %self.state.account, order = %order_id, "finished in the journal, and works at the venue: cancelling it there");
         self.send_cancel(order_id, None);
     }
+}
+
+/// How long a tick took to become a cancel.
+pub fn tell_tick(order_id: Uuid, times: &CancelTimes, written: Option<Instant>) {
+    let Some(tick) = times.tick else { return };
+    let since = |moment: Instant| moment.saturating_duration_since(tick).as_micros();
+    tracing::debug!(order = %order_id, journaled_us = since(times.sent), written_us = written.map(since), "taken back after a tick");
+    METRICS.tick_reached(TickStage::Journaled, tick, times.sent);
+    METRICS.tick_reached(TickStage::Written, tick, written.unwrap_or(times.sent));
 }

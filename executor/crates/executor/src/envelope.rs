@@ -1,16 +1,14 @@
 //! Command envelopes: what they say, and whether who signed them may say it.
 
 use base64::Engine;
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{Signature, VerifyingKey};
 use orders::guards::{Code, Refusal};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::action::{Action, read_action};
-use crate::canonical::canonical;
 use crate::clock::parse_iso;
-use crate::verifier::{SIGNATURE_SIZE, Verifier};
 
 /// How far the clocks of signer and executor may differ.
 pub const CLOCK_SKEW_MS: i64 = 3_000;
@@ -36,14 +34,14 @@ const FIELDS: [&str; 8] =
 const TRACE: &str = "trace_id";
 
 /// The keys that may sign commands.
-pub struct Keys(Vec<(String, Verifier)>);
+pub struct Keys(Vec<(String, VerifyingKey)>);
 
 /// A refusal, with the command id if it could be read.
 pub type Refused = (Option<Uuid>, Refusal);
 
 impl Keys {
     pub fn new(keys: Vec<(String, VerifyingKey)>) -> Self {
-        Self(keys.into_iter().map(|(id, key)| (id, Verifier::new(key))).collect())
+        Self(keys)
     }
 
     /// Reads and verifies an envelope. Expiry is not judged here: a repeated command gets its first answer while that is kept (`forgetting.rs`).
@@ -76,10 +74,10 @@ impl Keys {
         let Some((_, key)) = self.0.iter().find(|(id, _)| id == key_id) else {
             return Err(Refusal::new(Code::UnknownKey, "key_id names no key of this executor"));
         };
-        let mut signed = canonical(fields).map_err(malformed)?;
+        let mut signed = serde_json_canonicalizer::to_vec(fields).map_err(|error| malformed(error.to_string()))?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(signature).ok();
-        let bytes = bytes.and_then(|bytes| <[u8; SIGNATURE_SIZE]>::try_from(bytes).ok());
-        if !bytes.is_some_and(|bytes| key.is_signed(&signed, &bytes)) {
+        let bytes = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
+        if !bytes.is_some_and(|bytes| key.verify_strict(&signed, &bytes).is_ok()) {
             return Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope"));
         }
         // Base64 needs no escaping.
@@ -117,6 +115,10 @@ fn is_trace(text: &str) -> bool {
 
 fn parse(id: Uuid, fields: &mut Map<String, Value>, envelope: Box<RawValue>) -> Result<Command, String> {
     let payload = fields.remove("payload").filter(Value::is_object).ok_or("payload must be an object")?;
+    let mut numbers = payload.as_object().into_iter().flatten();
+    if let Some((name, _)) = numbers.find(|(_, value)| value.is_f64()) {
+        return Err(format!("payload.{name} must be a decimal string: a JSON number loses digits"));
+    }
     let text = |name: &str| fields[name].as_str().ok_or_else(|| format!("{name} must be a string"));
     let time =
         |name: &str| parse_iso(text(name)?).ok_or_else(|| format!("{name} must be like 2026-01-31T12:00:00.000Z"));

@@ -27,7 +27,7 @@ pub fn place() -> Value {
 
 /// Of an absurd envelope that has no canonical form, something.
 fn signed_form(envelope: &Value) -> Vec<u8> {
-    envelope.as_object().and_then(|fields| canonical(fields).ok()).unwrap_or_default()
+    envelope.as_object().and_then(|fields| serde_json_canonicalizer::to_vec(fields).ok()).unwrap_or_default()
 }
 
 fn code(envelope: Value) -> Code {

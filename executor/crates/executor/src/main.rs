@@ -7,7 +7,6 @@ mod answer;
 mod answering;
 mod booking;
 mod cancelling;
-mod canonical;
 mod clock;
 mod commanding;
 mod config;
@@ -55,7 +54,6 @@ mod standing;
 mod state;
 mod statements;
 mod status_page;
-mod verifier;
 mod watching;
 
 use std::path::PathBuf;

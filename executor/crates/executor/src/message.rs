@@ -7,7 +7,7 @@ use orders::reconcile::{VenueOrder, VenuePosition, VenueTrade};
 use rust_decimal::Decimal;
 use tokio::sync::oneshot;
 use uuid::Uuid;
-use venues::{Balance, Receipt, StreamEvent, VenueError};
+use venues::{Balance, Receipt, StreamEvent, VenueError, Withdrawal};
 
 use crate::answer::Answer;
 use crate::controlling::Control;
@@ -20,8 +20,8 @@ pub enum Message {
     /// The market knowledge that a place command waited for.
     Prepared(Box<Command>, Preparation),
     Stream(StreamEvent),
-    /// The last price of a symbol in which something is watched has left its band.
-    Price(String, Decimal),
+    /// The last price of a symbol in which something is watched has left its band; when the tick was read.
+    Price(String, Decimal, Instant),
     Done(Done),
     Wake(Wake),
     Snapshot(oneshot::Sender<Snapshot>),
@@ -38,6 +38,13 @@ pub struct Waiter {
     /// Of the command: until then it may be sent again.
     pub expires_at_ms: i64,
     pub reply: oneshot::Sender<Answer>,
+}
+
+/// When a cancel left.
+pub struct CancelTimes {
+    /// When the tick was read that it follows from, if one was.
+    pub tick: Option<Instant>,
+    pub sent: Instant,
 }
 
 /// What the venue answered to something sent.
@@ -58,7 +65,8 @@ pub enum Done {
     Cancelled {
         order_id: Uuid,
         command: Option<Uuid>,
-        result: Result<Vec<VenueOrder>, VenueError>,
+        times: CancelTimes,
+        result: Result<Withdrawal, VenueError>,
     },
     Queried {
         order_id: Uuid,

@@ -21,6 +21,16 @@ pub enum Stage {
     Acknowledged,
 }
 
+/// Where the cancel is that a tick calls for, counted from when the tick was read.
+#[derive(Clone, Copy)]
+pub enum TickStage {
+    /// The journal holds it on the disk.
+    Journaled,
+    /// The request is handed to the venue's connection.
+    Written,
+}
+
+const TICK_STAGES: [&str; 2] = ["journaled", "written"];
 const STAGES: [&str; 5] = ["received", "verified", "journaled", "written", "acknowledged"];
 /// Upper bounds in microseconds, and as Prometheus wants them.
 const BOUNDS: [(u64, &str); 17] = [
@@ -47,6 +57,7 @@ pub static METRICS: Metrics = Metrics::new();
 
 pub struct Metrics {
     order_path: [Histogram; STAGES.len()],
+    tick_path: [Histogram; TICK_STAGES.len()],
     journal_sync: Histogram,
     /// Commands by action and by what they were answered with.
     commands: Mutex<BTreeMap<(&'static str, String), u64>>,
@@ -89,6 +100,7 @@ impl Metrics {
     const fn new() -> Self {
         Self {
             order_path: [const { Histogram::new() }; STAGES.len()],
+            tick_path: [const { Histogram::new() }; TICK_STAGES.len()],
             journal_sync: Histogram::new(),
             commands: Mutex::new(BTreeMap::new()),
             refusals: Mutex::new(BTreeMap::new()),
@@ -99,6 +111,11 @@ impl Metrics {
     /// A command that came in at `received` has reached `stage` at `now`.
     pub fn reached(&self, stage: Stage, received: Instant, now: Instant) {
         self.order_path[stage as usize].observe(now.saturating_duration_since(received));
+    }
+
+    /// What a tick that was read at `tick` calls for has reached `stage` at `now`.
+    pub fn tick_reached(&self, stage: TickStage, tick: Instant, now: Instant) {
+        self.tick_path[stage as usize].observe(now.saturating_duration_since(tick));
     }
 
     pub fn journal_synced(&self, time: Duration) {
@@ -129,6 +146,15 @@ impl Metrics {
         );
         for (histogram, stage) in self.order_path.iter().zip(STAGES) {
             histogram.write(&mut page, "smc_order_path_seconds", &format!("stage=\"{stage}\""));
+        }
+        heading(
+            &mut page,
+            "smc_tick_path_seconds",
+            "histogram",
+            "From a tick that calls for a cancel to each stage of that.",
+        );
+        for (histogram, stage) in self.tick_path.iter().zip(TICK_STAGES) {
+            histogram.write(&mut page, "smc_tick_path_seconds", &format!("stage=\"{stage}\""));
         }
         heading(&mut page, "smc_journal_sync_seconds", "histogram", "Time of one fdatasync of the journal.");
         self.journal_sync.write(&mut page, "smc_journal_sync_seconds", "");

@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use tokio::sync::mpsc::UnboundedReceiver;
 use venues::{
     Balance, Holds, PriceSink, Reason, Receipt, Reply, Report, Running, Sink, StreamEvent, Venue, VenueError,
+    Withdrawal,
 };
 
 pub const SYMBOL: &str = "BTCUSDT";
@@ -103,7 +104,7 @@ impl ModelVenue {
         self.tell(events);
         let inner = self.inner();
         if let Some(prices) = inner.prices.as_ref().filter(|_| inner.wanted.contains(SYMBOL)) {
-            prices(SYMBOL, price);
+            prices(SYMBOL, price, std::time::Instant::now());
         }
     }
 
@@ -287,7 +288,7 @@ impl Venue for ModelVenue {
         })
     }
 
-    fn cancel<'a>(&'a self, _: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>> {
+    fn cancel<'a>(&'a self, _: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal> {
         Box::pin(async move {
             let mut inner = self.inner();
             let order = inner.find(client_order_id)?;
@@ -305,7 +306,7 @@ impl Venue for ModelVenue {
                 order.status = Status::Cancelled;
                 order.clone()
             });
-            Ok(cancelled.collect())
+            Ok(Withdrawal { orders: cancelled.collect(), written: None })
         })
     }
 

@@ -7,9 +7,10 @@ use orders::protection::Failure;
 use orders::reconcile::{Correction, VenueOrder, observe};
 use orders::{Event, Outcome, Status, ids};
 use uuid::Uuid;
-use venues::{Balance, Report, StreamEvent};
+use venues::{Balance, Report, StreamEvent, Withdrawal};
 
 use crate::account::Account;
+use crate::cancelling::tell_tick;
 use crate::fact::{Asked, Fact};
 use crate::message::{Done, Message, Wake};
 
@@ -61,7 +62,12 @@ impl Account {
         match done {
             Done::Placed { order_id, sent, result } => self.placed(order_id, sent, result),
             Done::PairPlaced { stop, target, sent, result } => self.pair_placed(stop, target, sent, result),
-            Done::Cancelled { order_id, command, result } => self.cancelled(order_id, command, result),
+            Done::Cancelled { order_id, command, times, result } => {
+                if let Ok(Withdrawal { written, .. }) = &result {
+                    tell_tick(order_id, &times, *written);
+                }
+                self.cancelled(order_id, command, result.map(|withdrawal| withdrawal.orders));
+            }
             Done::Queried { order_id, attempt, result } => self.queried(order_id, attempt, result),
             Done::Trades { order_id, result } => match result {
                 Ok(trades) => {

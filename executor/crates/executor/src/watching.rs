@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use orders::guards::{self, Code, Refusal};
 use orders::protection::Failure;
@@ -54,10 +55,10 @@ impl Watch {
         let bands: Arc<Mutex<HashMap<String, Band>>> = Arc::default();
         let (wanted, symbols) = unbounded_channel();
         let watched = Arc::clone(&bands);
-        let sink = Box::new(move |symbol: &str, price: Decimal| {
+        let sink = Box::new(move |symbol: &str, price: Decimal, heard: Instant| {
             let bands = watched.lock().unwrap_or_else(PoisonError::into_inner);
             if bands.get(symbol).is_some_and(|band| band.is_left_at(price)) {
-                let _ = inbox.send(Message::Price(symbol.to_owned(), price));
+                let _ = inbox.send(Message::Price(symbol.to_owned(), price, heard));
             }
         });
         let stream = venue.price_stream(sink, symbols);
@@ -73,8 +74,9 @@ impl Watch {
 }
 
 impl Account {
-    /// The price has left its band.
-    pub fn price(&mut self, symbol: &str, price: Decimal) {
+    /// The price has left its band, as a tick says that was read at `heard`.
+    pub fn price(&mut self, symbol: &str, price: Decimal, heard: Instant) {
+        self.tick = Some(heard);
         for (entry, n) in self.state.watched_groups(symbol) {
             let reached = self.state.orders.get(&entry).is_some_and(|tracked| is_reached(&tracked.order, price));
             if reached {
@@ -84,6 +86,7 @@ impl Account {
         for order_id in self.state.trailing.get(symbol).cloned().unwrap_or_default() {
             self.trail(order_id, price);
         }
+        self.tick = None;
         self.state.rewatch.insert(symbol.to_owned());
     }
 

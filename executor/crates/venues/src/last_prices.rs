@@ -1,6 +1,7 @@
 //! Last prices from a venue's public trades, for what the executor watches over by itself.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use rust_decimal::Decimal;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -15,7 +16,7 @@ pub trait Tape: Send {
     fn subscription<'a>(&self, symbols: impl Iterator<Item = &'a String>) -> Message;
     fn alive(&self) -> Message;
     /// Hands over the symbol and price of each trade in `text`.
-    fn read(&self, text: &str, sink: &PriceSink);
+    fn read(&self, text: &str, sink: &dyn Fn(&str, Decimal));
 }
 
 struct Following<T> {
@@ -61,7 +62,8 @@ impl<T: Tape + Sync> Conversation for Following<T> {
     }
 
     fn hear(&mut self, text: &str) -> Result<(), String> {
-        self.tape.read(text, &self.sink);
+        let heard = Instant::now();
+        self.tape.read(text, &|symbol, price| (self.sink)(symbol, price, heard));
         Ok(())
     }
 }

@@ -82,6 +82,15 @@ pub struct Receipt {
     pub written: Option<Instant>,
 }
 
+/// A cancel has been taken up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Withdrawal {
+    /// The orders that are cancelled by it: one, or both legs of an OCO; none where the venue has not said yet.
+    pub orders: Vec<VenueOrder>,
+    /// As of a [`Receipt`].
+    pub written: Option<Instant>,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Balance {
     pub free: Decimal,
@@ -114,8 +123,8 @@ pub enum StreamEvent {
 /// Where a user stream delivers.
 pub type Sink = Box<dyn Fn(StreamEvent) + Send + Sync>;
 
-/// Where a price stream delivers: the symbol, and the price of its last trade.
-pub type PriceSink = Box<dyn Fn(&str, Decimal) + Send + Sync>;
+/// Where a price stream delivers: the symbol, the price of its last trade, and when the message that told of it had been read.
+pub type PriceSink = Box<dyn Fn(&str, Decimal, Instant) + Send + Sync>;
 
 /// A stream that runs until it is dropped.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -158,8 +167,7 @@ pub trait Venue: Send + Sync + 'static {
     fn place<'a>(&'a self, order: &'a Approved<Order>) -> Reply<'a, Receipt>;
     /// Stop first, target second.
     fn place_oco<'a>(&'a self, oco: &'a Approved<Oco>) -> Reply<'a, Vec<Receipt>>;
-    /// The orders that are cancelled by it: one, or both legs of an OCO.
-    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>>;
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal>;
     fn query<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, VenueOrder>;
     fn query_external<'a>(&'a self, symbol: &'a str, external_id: &'a str) -> Reply<'a, VenueOrder>;
     fn open_orders(&self) -> Reply<'_, Vec<VenueOrder>>;

@@ -7,9 +7,9 @@ use rust_decimal::Decimal;
 use crate::{Reason, Receipt, VenueError};
 
 /// Two requests of which at most one can find its order: the one that did, else what leaves the most open.
-pub fn either(one: Result<(), VenueError>, other: Result<(), VenueError>) -> Result<(), VenueError> {
+pub fn either<T>(one: Result<T, VenueError>, other: Result<T, VenueError>) -> Result<T, VenueError> {
     match (one, other) {
-        (Ok(()), _) | (_, Ok(())) => Ok(()),
+        (Ok(found), _) | (_, Ok(found)) => Ok(found),
         (Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. }), error) => error,
         (error, _) => error,
     }

@@ -94,7 +94,7 @@ async fn last_prices_come_from_the_spot_and_from_the_futures_streams() {
         let venue = connect(Protocol::Binance, market, access).unwrap();
         let (prices, mut told) = unbounded_channel();
         let (want, wanted) = unbounded_channel();
-        let sink = Box::new(move |symbol: &str, price: Decimal| {
+        let sink = Box::new(move |symbol: &str, price: Decimal, _| {
             let _ = prices.send((symbol.to_owned(), price));
         });
         let running = tokio::spawn(venue.price_stream(sink, wanted));

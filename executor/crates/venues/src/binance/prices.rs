@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use orders::Market;
+use rust_decimal::Decimal;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
-use crate::PriceSink;
 use crate::last_prices::{Print, Tape};
 
 pub struct Trades {
@@ -41,7 +41,7 @@ impl Tape for Trades {
         Message::text(json!({"method": "LIST_SUBSCRIPTIONS", "id": 2}).to_string())
     }
 
-    fn read(&self, text: &str, sink: &PriceSink) {
+    fn read(&self, text: &str, sink: &dyn Fn(&str, Decimal)) {
         // Answers to subscriptions are no trades.
         if let Ok(trade) = serde_json::from_str::<Print>(text) {
             sink(&trade.symbol, trade.price);

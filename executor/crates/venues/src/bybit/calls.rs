@@ -1,6 +1,8 @@
 //! The venue's calls, in Bybit's words. Orders and cancels are acknowledged there before they are matched: what becomes of them comes
 //! over the stream, or from a question.
 
+use std::time::Instant;
+
 use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
 use orders::{Approved, Kind, Market, Oco, Order, SymbolRules};
 use rust_decimal::Decimal;
@@ -18,7 +20,7 @@ use crate::fields::maybe;
 use crate::order_entry::run;
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
-use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError, Withdrawal};
 
 const TIME: &str = "/v5/market/time";
 const INSTRUMENTS: &str = "/v5/market/instruments-info";
@@ -79,15 +81,15 @@ impl Account {
     }
 
     /// Plain spot orders and those that wait for a trigger are cancelled apart, and the id does not say which it is: both at once,
-    /// because a stop is cancelled in a hurry.
-    async fn cancel(&self, symbol: &str, client_order_id: &str) -> Result<(), VenueError> {
+    /// because a stop is cancelled in a hurry. When the one that found it was written, where that is known.
+    async fn cancel(&self, symbol: &str, client_order_id: &str) -> Result<Option<Instant>, VenueError> {
         match self.market {
             Market::Swap => self.cancel_among(symbol, client_order_id, None).await,
             Market::Spot => {
-                let plain = self.cancel_among(symbol, client_order_id, Some(requests::PLAIN));
                 let triggered = self.cancel_among(symbol, client_order_id, Some(requests::TRIGGERED));
-                let (plain, triggered) = tokio::join!(plain, triggered);
-                either(plain, triggered)
+                let plain = self.cancel_among(symbol, client_order_id, Some(requests::PLAIN));
+                let (triggered, plain) = tokio::join!(triggered, plain);
+                either(triggered, plain)
             }
         }
     }
@@ -97,10 +99,10 @@ impl Account {
         symbol: &str,
         client_order_id: &str,
         order_filter: Option<&'static str>,
-    ) -> Result<(), VenueError> {
+    ) -> Result<Option<Instant>, VenueError> {
         let order_link_id = Some(client_order_id);
         let body = CancelOrder { category: category(self.market), symbol, order_id: None, order_link_id, order_filter };
-        self.enter::<Acknowledged>(CANCEL_ORDER, &body).await.map(|_| ())
+        Ok(self.enter::<Acknowledged>(CANCEL_ORDER, &body).await?.written)
     }
 
     async fn executions(&self, params: impl Fn() -> Params) -> Result<Vec<VenueTrade>, VenueError> {
@@ -160,12 +162,12 @@ impl Venue for Bybit {
         Box::pin(async { Err(unsupported("Bybit has no order list")) })
     }
 
-    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>> {
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal> {
         Box::pin(async move {
-            self.0.cancel(symbol, client_order_id).await?;
+            let written = self.0.cancel(symbol, client_order_id).await?;
             // The cancel is under way for certain: a question that fails now must not look like a cancel that failed.
             let order = self.0.find(symbol, ("orderLinkId", client_order_id)).await;
-            Ok(order.into_iter().collect())
+            Ok(Withdrawal { orders: order.into_iter().collect(), written })
         })
     }
 

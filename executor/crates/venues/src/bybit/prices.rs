@@ -1,11 +1,11 @@
 //! Last prices from Bybit's public trades.
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
-use crate::PriceSink;
 use crate::last_prices::{Print, Tape};
 
 pub struct Trades {
@@ -36,7 +36,7 @@ impl Tape for Trades {
         Message::text(json!({"op": "ping"}).to_string())
     }
 
-    fn read(&self, text: &str, sink: &PriceSink) {
+    fn read(&self, text: &str, sink: &dyn Fn(&str, Decimal)) {
         if let Ok(trades) = serde_json::from_str::<TradesBody>(text)
             && trades.topic.starts_with("publicTrade.")
         {

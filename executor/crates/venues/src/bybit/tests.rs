@@ -124,7 +124,7 @@ async fn entries_leave_the_last_fifth_of_a_second_to_exits() {
 async fn a_spot_stop_is_cancelled_where_stops_are_kept() {
     let cancelled = r#"{"retCode":0,"result":{"list":[{"symbol":"BTCUSDT","orderType":"Market","orderLinkId":"smc1","orderId":"7","orderStatus":"Deactivated","side":"Sell","qty":"0.01","cumExecQty":"0","price":"0","triggerPrice":"49000.5","triggerDirection":0,"timeInForce":"GTC","createdTime":"1672217748287"}]}}"#;
     let server = serve(vec![Then::Answer(200, GONE), Then::Answer(200, ACCEPTED), Then::Answer(200, cancelled)]).await;
-    let orders = at(&server.url, Market::Spot).cancel("BTCUSDT", "smc1").await.unwrap();
+    let orders = at(&server.url, Market::Spot).cancel("BTCUSDT", "smc1").await.unwrap().orders;
     assert_eq!((orders[0].status, orders[0].kind), (Status::Cancelled, Kind::StopLoss));
     let asked = server.asked();
     for filter in ["Order", "tpslOrder"] {

@@ -1,6 +1,8 @@
 //! The venue's calls, in OKX's words. Orders and cancels are acknowledged there before they are matched: what becomes of them comes
 //! over the stream, or from a question.
 
+use std::time::Instant;
+
 use orders::reconcile::{Seen, VenueOrder, VenuePosition, VenueTrade};
 use orders::{Approved, Market, Oco, Order, SymbolRules};
 use rust_decimal::Decimal;
@@ -20,7 +22,7 @@ use crate::fields::or_zero;
 use crate::order_entry::{Entered, run};
 use crate::params::Params;
 use crate::receipts::{acknowledged, either};
-use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError, Withdrawal};
 
 const TIME: &str = "/api/v5/public/time";
 const TICKER: &str = "/api/v5/market/ticker";
@@ -114,16 +116,19 @@ impl Account {
 
     /// The id does not say whether it is a plain order or an algo order: both at once, because a stop is cancelled in a hurry. If it
     /// is neither, it may have triggered.
-    async fn cancel(&self, symbol: &str, client_order_id: &str) -> Result<Vec<VenueOrder>, VenueError> {
+    async fn cancel(&self, symbol: &str, client_order_id: &str) -> Result<Withdrawal, VenueError> {
         let name = Name::Client(client_order_id);
         let id = ids::theirs(client_order_id);
         let plain = self.cancel_plain(OrderRef { inst_id: symbol, ord_id: None, cl_ord_id: Some(id) });
         let algos = json!([{"instId": symbol, "algoClOrdId": id}]);
-        let waiting = async { self.post(CANCEL_ALGOS, &algos).await.map(|_| ()) };
+        let waiting = async { self.post(CANCEL_ALGOS, &algos).await.map(|_| None) };
         let (plain, waiting) = tokio::join!(plain, waiting);
         match either(plain, waiting) {
             // The cancel is under way for certain: a question that fails now must not look like a cancel that failed.
-            Ok(()) => return Ok(self.find(symbol, name).await.into_iter().map(Found::into_order).collect()),
+            Ok(written) => {
+                let orders = self.find(symbol, name).await.into_iter().map(Found::into_order).collect();
+                return Ok(Withdrawal { orders, written });
+            }
             Err(VenueError::Refused { reason: Reason::NoSuchOrder, .. }) => {}
             Err(error) => return Err(error),
         }
@@ -131,14 +136,15 @@ impl Account {
         if let Found::Triggered(order, child) = &found
             && !order.status.is_terminal()
         {
-            self.cancel_plain(OrderRef { inst_id: symbol, ord_id: Some(child), cl_ord_id: None }).await?;
-            return Ok(self.find(symbol, name).await.into_iter().map(Found::into_order).collect());
+            let written = self.cancel_plain(OrderRef { inst_id: symbol, ord_id: Some(child), cl_ord_id: None }).await?;
+            let orders = self.find(symbol, name).await.into_iter().map(Found::into_order).collect();
+            return Ok(Withdrawal { orders, written });
         }
-        Ok(vec![found.into_order()])
+        Ok(Withdrawal { orders: vec![found.into_order()], written: None })
     }
 
-    async fn cancel_plain(&self, order: OrderRef<'_>) -> Result<(), VenueError> {
-        self.enter(CANCEL_ORDER, (order.inst_id, &order), (requests::CANCEL, &order)).await.map(|_| ())
+    async fn cancel_plain(&self, order: OrderRef<'_>) -> Result<Option<Instant>, VenueError> {
+        Ok(self.enter(CANCEL_ORDER, (order.inst_id, &order), (requests::CANCEL, &order)).await?.written)
     }
 
     async fn open_orders(&self) -> Result<Vec<VenueOrder>, VenueError> {
@@ -201,7 +207,7 @@ impl Venue for Okx {
         })
     }
 
-    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>> {
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal> {
         Box::pin(self.0.cancel(symbol, client_order_id))
     }
 

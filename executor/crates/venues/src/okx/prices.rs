@@ -1,11 +1,11 @@
 //! Last prices from OKX's public trades.
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Account;
-use crate::PriceSink;
 use crate::last_prices::{Print, Tape};
 
 pub struct Trades {
@@ -41,7 +41,7 @@ impl Tape for Trades {
         Message::text("ping")
     }
 
-    fn read(&self, text: &str, sink: &PriceSink) {
+    fn read(&self, text: &str, sink: &dyn Fn(&str, Decimal)) {
         if let Ok(trades) = serde_json::from_str::<TradesBody>(text)
             && trades.arg.channel == "trades"
         {

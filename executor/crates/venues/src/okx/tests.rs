@@ -177,7 +177,7 @@ async fn a_stop_that_has_triggered_is_cancelled_as_its_child() {
     let (before, after) = (child("partially_filled"), child("canceled"));
     let script = [NOT_CANCELLED, NOT_CANCELLED, NO_ORDER, algo, before, PLACED, NO_ORDER, algo, after];
     let server = serve(script.map(|body| Then::Answer(200, body)).into()).await;
-    let orders = at(&server.url, Market::Spot).cancel("BTC-USDT", "x1").await.unwrap();
+    let orders = at(&server.url, Market::Spot).cancel("BTC-USDT", "x1").await.unwrap().orders;
     assert_eq!(
         (orders[0].status, orders[0].kind, orders[0].executed),
         (Status::Cancelled, Kind::StopLimit, decimal("0.004"))

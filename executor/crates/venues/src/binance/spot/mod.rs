@@ -17,7 +17,7 @@ use super::sign::Call;
 use super::{Account, order_entry};
 use crate::last_prices;
 use crate::params::Params;
-use crate::{Balance, Health, Holds, PriceSink, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Receipt, Reply, Running, Sink, Venue, VenueError, Withdrawal};
 use answers::{AccountBody, CancelBody, OcoBody, OrderBody, TradeBody};
 
 const TRADES_A_PAGE: usize = 1000;
@@ -69,12 +69,16 @@ impl Venue for Spot {
         })
     }
 
-    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>> {
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal> {
         Box::pin(async move {
-            match self.0.entered(&orders::cancel(symbol, client_order_id)).await?.body {
-                CancelBody::One(order) => Ok(vec![order.into_order()?]),
-                CancelBody::List { reports } => reports.into_iter().map(OrderBody::into_order).collect(),
-            }
+            let entered = self.0.entered(&orders::cancel(symbol, client_order_id)).await?;
+            let orders = match entered.body {
+                CancelBody::One(order) => vec![order.into_order()?],
+                CancelBody::List { reports } => {
+                    reports.into_iter().map(OrderBody::into_order).collect::<Result<_, _>>()?
+                }
+            };
+            Ok(Withdrawal { orders, written: entered.written })
         })
     }
 

@@ -19,7 +19,7 @@ use super::sign::Call;
 use super::{Account, order_entry};
 use crate::last_prices;
 use crate::params::Params;
-use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError};
+use crate::{Balance, Health, Holds, PriceSink, Reason, Receipt, Reply, Running, Sink, Venue, VenueError, Withdrawal};
 use answers::{AlgoBody, BalanceBody, OrderBody, PositionBody, TradeBody, algo_id};
 
 const TRADES_A_PAGE: usize = 1000;
@@ -91,15 +91,16 @@ impl Venue for Usdm {
     }
 
     /// The id alone does not tell a conditional order from another, so both books are asked; none is cancelled twice.
-    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Vec<VenueOrder>> {
+    fn cancel<'a>(&'a self, symbol: &'a str, client_order_id: &'a str) -> Reply<'a, Withdrawal> {
         Box::pin(async move {
             let order = self.0.entered::<OrderBody>(&orders::cancel(symbol, client_order_id)).await;
             if !is_unknown(&order) {
-                return Ok(vec![order?.body.into_order()?]);
+                let entered = order?;
+                return Ok(Withdrawal { orders: vec![entered.body.into_order()?], written: entered.written });
             }
-            self.0.entered::<IgnoredAny>(&orders::cancel_algo(client_order_id)).await?;
+            let written = self.0.entered::<IgnoredAny>(&orders::cancel_algo(client_order_id)).await?.written;
             let algo = self.algo("clientAlgoId", client_order_id).await?;
-            Ok(vec![self.settled(algo).await?])
+            Ok(Withdrawal { orders: vec![self.settled(algo).await?], written })
         })
     }
 

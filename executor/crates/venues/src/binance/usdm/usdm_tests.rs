@@ -115,7 +115,7 @@ async fn a_cancel_tries_one_book_and_then_the_other() {
     let done = json!({"algoId": 3358, "clientAlgoId": "smc7", "code": "200", "msg": "success"});
     let book =
         Book::answering(&[("DELETE /fapi/v1/algoOrder", done), ("GET /fapi/v1/algoOrder", algo("CANCELED", ""))]).await;
-    let cancelled = book.venue.cancel("BTCUSDT", "smc7").await.unwrap();
+    let cancelled = book.venue.cancel("BTCUSDT", "smc7").await.unwrap().orders;
     assert_eq!(cancelled[0].status, Status::Cancelled);
     assert_eq!(
         book.asked(),
