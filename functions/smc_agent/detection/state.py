@@ -1,7 +1,6 @@
 """The detector's state: made, grown, and turned into bytes and back."""
 
 import hashlib
-import mmap
 import struct
 
 import numpy as np
@@ -16,7 +15,6 @@ MAGIC = b"smc-detector"
 VERSION = 3  # raised whenever the layout or the rules change: old state would continue as something else
 _HEAD = struct.Struct("<12sHII")  # magic, version, bytes of parameters, number of zones
 _DIGEST = 16
-_HUGE = 1 << 21
 _NO_DATE = -(1 << 63)  # before every bar
 
 
@@ -117,29 +115,12 @@ def with_room(state: k.State, rows: int, blocks: int) -> k.State:
     """The same state with fresh memory for as many events, and for as many order blocks among them."""
     shares = 8 * k.OUT_F * rows
     ints = shares + 8 * k.BLOCK_F * blocks
-    memory = _memory(ints + 4 * k.OUT_I * rows)
+    memory = np.empty(ints + 4 * k.OUT_I * rows, np.uint8)  # in one: NumPy asks for huge pages from 4 MB on
     return state._replace(
         out_i=memory[ints:].view(np.int32).reshape(rows, k.OUT_I),
         out_f=memory[:shares].view(np.float64).reshape(rows, k.OUT_F),
         blocks_f=memory[shares:ints].view(np.float64).reshape(blocks, k.BLOCK_F),
     )
-
-
-def _memory(size: int) -> NDArray[np.uint8]:
-    """Fresh bytes; many come straight from the system in huge pages, which it clears in far fewer steps.
-
-    The arrays made of them hold the mapping. It is private: a fork that writes does so in pages of its own.
-    """
-    if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-        try:
-            memory = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        except OSError:  # a kernel without huge pages, or no memory for this one: NumPy's error is the better one
-            return np.empty(size, np.uint8)
-        whole = np.frombuffer(memory, np.uint8)
-        begin = -whole.ctypes.data % _HUGE
-        return whole[begin : begin + size]
-    return np.empty(size, np.uint8)
 
 
 def pack(params: DetectionParams, state: k.State) -> bytes:
