@@ -46,8 +46,7 @@ def bars(n: int) -> tuple[Any, ...]:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        made: tuple[Any, ...] = module.smc_bars(n)
-        return made
+        return tuple(np.ascontiguousarray(column) for column in module.smc_bars(n))
     rng = np.random.default_rng(42)
     path = np.round(30_000 * np.exp(np.cumsum(rng.standard_t(5, n * 8) * 0.00035)), 2).reshape(n, 8)
     open_ = np.concatenate([[30_000.0], path[:-1, -1]])

@@ -61,11 +61,25 @@ def _machine(state: Layout, bars: Layout) -> Call:
     return _loaded(code)
 
 
+def _processor() -> tuple[str, str]:
+    """Its name and features: this machine's, or as NUMBA_CPU_NAME has it.
+
+    Numba reads the same variable. `generic` makes code for any processor of the kind, a seventh slower: for an image
+    that is built on one machine and started on others.
+    """
+    name = os.environ.get("NUMBA_CPU_NAME")
+    if name:
+        return ("" if name == "generic" else name), os.environ.get("NUMBA_CPU_FEATURES", "")
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
 def _target() -> llvm.TargetMachine:
-    """The oldest processor of this kind: newer instructions gain nothing, and a cache made elsewhere runs here too."""
     target = llvm.Target.from_default_triple()
     relocation = "static" if target.name.startswith("x86") else "default"
-    return target.create_target_machine(opt=3, reloc=relocation, codemodel="jitdefault", jit=True)
+    cpu, features = _processor()
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=3, reloc=relocation, codemodel="jitdefault", jit=True
+    )
 
 
 _engines: list[Any] = []  # the memory that the machines are in
@@ -87,7 +101,8 @@ def _key(state: Layout, bars: Layout) -> bytes:
     numba = find_spec("numba")  # not imported for its version
     if numba is not None and numba.origin is not None:
         parts.append((Path(numba.origin).parent / "_version.py").read_bytes())
-    host = (llvmlite.__version__, sys.implementation.cache_tag, llvm.get_process_triple(), state, bars)
+    processor = (llvm.get_process_triple(), *_processor())
+    host = (llvmlite.__version__, sys.implementation.cache_tag, processor, state, bars)
     parts.append(repr(host).encode())
     return _digest(*parts)
 
