@@ -76,9 +76,9 @@ impl Keys {
         };
         let mut signed = serde_json_canonicalizer::to_vec(fields).map_err(|error| malformed(error.to_string()))?;
         let bytes = base64::engine::general_purpose::STANDARD.decode(signature).ok();
-        let bytes = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
-        if !bytes.is_some_and(|bytes| key.verify_strict(&signed, &bytes).is_ok()) {
-            return Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope"));
+        match bytes.and_then(|bytes| Signature::from_slice(&bytes).ok()) {
+            Some(signature) if key.verify_strict(&signed, &signature).is_ok() => {}
+            _ => return Err(Refusal::new(Code::BadSignature, "the signature does not fit the envelope")),
         }
         // Base64 needs no escaping.
         signed.pop();
