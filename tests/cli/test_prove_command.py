@@ -99,7 +99,7 @@ def test_what_cannot_be_asked_is_said(file: Path, arguments: list[str], says: st
 
 def test_on_a_terminal_it_shows_how_far_it_is_and_stops_cleanly(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    long = written(tmp_path / "BTCUSDT_1m.csv", 20_000)
+    long = written(tmp_path / "BTCUSDT_1m.csv", 100_000)
     with subprocess.Popen([SMC, "prove", str(long), "--full"], stdout=subprocess.PIPE, stderr=theirs) as run:
         os.close(theirs)
         said = b""
